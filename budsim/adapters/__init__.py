@@ -1,0 +1,1 @@
+"""Borders to the outside: Hugging Face, embedded servers, clock, process pool, wire."""

@@ -1,0 +1,1 @@
+"""Devices, nodes, clusters, their topology and price."""

@@ -1,0 +1,1 @@
+"""Roofline, prefill, decode, collectives and scheduling: how fast."""

@@ -1,0 +1,1 @@
+"""Weights, KV cache, activations: what fits."""

@@ -1,0 +1,143 @@
+"""ModelSpec: the shape of a model, enough to count its weights, its KV cache and its work."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Precision(StrEnum):
+    """Number format of weights, activations or KV cache."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+    FP8 = "fp8"
+    INT8 = "int8"
+    INT4 = "int4"
+    FP4 = "fp4"
+
+    @property
+    def bytes(self) -> float:
+        """Width of one value, scales not counted. [bytes]"""
+        return _WIDTH_BYTES[self]
+
+
+_WIDTH_BYTES = {
+    Precision.FP32: 4.0,
+    Precision.BF16: 2.0,
+    Precision.FP16: 2.0,
+    Precision.FP8: 1.0,
+    Precision.INT8: 1.0,
+    Precision.INT4: 0.5,
+    Precision.FP4: 0.5,
+}
+
+
+class AttentionKind(StrEnum):
+    """How a layer mixes tokens."""
+
+    GQA = "gqa"  # multi-head and multi-query attention are its limits
+    MLA = "mla"
+    STATE = "state"  # state-space or linear attention: constant state, no KV growth
+
+
+class ModelKind(StrEnum):
+    """What a model is served for."""
+
+    DECODER = "decoder"
+    ENCODER = "encoder"
+    EMBEDDING = "embedding"
+    PROPRIETARY = "proprietary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionSpec:
+    """Token mixing of one layer. Zero means «has none»; head dims in values, window in tokens."""
+
+    kind: AttentionKind
+    query_heads: int
+    kv_heads: int
+    head_dim: int
+    value_head_dim: int
+    window: int | None = None
+    kv_lora_rank: int = 0
+    q_lora_rank: int = 0
+    rope_head_dim: int = 0
+    bias: bool = False
+    state_values: int = 0  # values one sequence keeps per layer, whatever its length
+    extra_parameters: int = 0  # projections the fields above do not describe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedForwardSpec:
+    """Channel mixing of one layer: dense (`intermediate_size`), or experts, plus shared experts."""
+
+    intermediate_size: int
+    gated: bool = True
+    bias: bool = False
+    experts: int = 0
+    experts_per_token: int = 0
+    expert_intermediate_size: int = 0
+    shared_intermediate_size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerBlock:
+    """`count` layers of one shape; their order within the model is not kept."""
+
+    count: int
+    attention: AttentionSpec
+    feed_forward: FeedForwardSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantization:
+    """How the linear weights are stored.
+
+    Attributes:
+        method: Name the engines use: fp8, awq, gptq, int8, nf4, mxfp4, …
+        weight_bits: Bits of one weight. [bit]
+        group_size: Weights that share one scale; 0 = one scale per channel or tensor.
+        activation: Precision of the activations that meet the weights.
+        excludes_embeddings: Embedding and LM head stay in the model's dtype.
+    """
+
+    method: str
+    weight_bits: float
+    group_size: int = 0
+    activation: Precision = Precision.BF16
+    excludes_embeddings: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """Shape of one model. Sizes in values, lengths in tokens."""
+
+    model_id: str
+    model_type: str
+    architectures: tuple[str, ...]
+    kind: ModelKind
+    hidden_size: int
+    vocab_size: int
+    blocks: tuple[LayerBlock, ...]
+    tied_embeddings: bool
+    max_context_length: int
+    precision: Precision = Precision.BF16
+    quantization: Quantization | None = None
+    extra_parameters: int = 0  # vision towers, learned positions, poolers
+    revision: str = "unknown"
+    source: str = "unknown"
+
+    @property
+    def layers(self) -> int:
+        """Number of layers."""
+        return sum(block.count for block in self.blocks)
+
+    @property
+    def query_heads(self) -> int:
+        """Most query heads of any layer: what tensor parallelism must divide."""
+        return max((block.attention.query_heads for block in self.blocks), default=0)
+
+    @property
+    def is_moe(self) -> bool:
+        """Whether any layer routes to experts."""
+        return any(block.feed_forward.experts for block in self.blocks)

@@ -1,0 +1,1 @@
+"""Candidates to predictions, in batches."""

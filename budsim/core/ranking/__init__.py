@@ -1,0 +1,1 @@
+"""Clusters ranked, replicas placed, configurations explained."""

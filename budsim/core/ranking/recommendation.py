@@ -1,0 +1,114 @@
+"""Recommendation: clusters ranked for one workflow, with placed configurations and the rejected ones."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from budsim.core.search.part import Configuration, Part, PartResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedDevices:
+    """Devices one node gives to one replica."""
+
+    node_id: str
+    node_name: str
+    devices: int
+    device_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedReplica:
+    """Where one replica stands: every pipeline stage has its devices on one node."""
+
+    nodes: tuple[PlacedDevices, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedConfiguration:
+    """A configuration of one part with its replicas placed on the real nodes."""
+
+    part: Part
+    configuration: Configuration
+    placement: tuple[PlacedReplica, ...]
+
+    @property
+    def replicas(self) -> int:
+        """Placed replicas."""
+        return len(self.placement)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterRecommendation:
+    """One cluster that carries the target.
+
+    Attributes:
+        configurations: Best first; the first is the recommended one.
+        results: Per part, for method, search and excluded entries.
+        explanation: One plain sentence.
+        warnings: Stale topology, blacklist exclusions, method fallback.
+    """
+
+    cluster_id: str
+    configurations: tuple[RankedConfiguration, ...]
+    pareto: tuple[RankedConfiguration, ...]
+    results: tuple[PartResult, ...]
+    explanation: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> RankedConfiguration:
+        """The recommended configuration."""
+        return self.configurations[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """One cluster, or one piece of it, that does not do, and what would make it fit."""
+
+    cluster_id: str
+    reason: str
+    remedy: str = ""
+    device_type: str | None = None
+    engine: str | None = None
+    code: str = "rejected"
+
+
+class Completion(StrEnum):
+    """How a workflow's answer came about."""
+
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingPart:
+    """A part that did not answer before the deadline."""
+
+    part_id: str
+    cluster_id: str
+    device_type: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a workflow has no recommendation."""
+
+    code: str
+    message: str
+    remedy: str = ""
+    param: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """The answer of one workflow."""
+
+    workflow_id: str
+    completion: Completion
+    clusters: tuple[ClusterRecommendation, ...]
+    rejected: tuple[Rejection, ...] = ()
+    missing: tuple[MissingPart, ...] = ()
+    failure: Failure | None = None
+    created_s: float = 0.0  # [unix s]

@@ -1,0 +1,1 @@
+"""The candidate space and the ways through it."""

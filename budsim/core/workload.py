@@ -1,0 +1,37 @@
+"""The load a deployment must carry."""
+
+from dataclasses import dataclass
+from math import ceil
+
+SEQUENCE_MARGIN = 1.1  # CONTRACT «Memory, cost»: room over the mean length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Mean request shape and its arrival.
+
+    Attributes:
+        input_tokens: Prompt length. [tokens]
+        output_tokens: Generated length. [tokens]
+        concurrency: Closed-loop users the whole deployment must carry; None when open loop.
+        request_rate_per_s: Open-loop arrival rate. [requests/s]
+        max_context_length: Cap of one sequence. [tokens]
+    """
+
+    input_tokens: int
+    output_tokens: int
+    concurrency: int | None
+    request_rate_per_s: float | None = None
+    max_context_length: int | None = None
+
+    @property
+    def sequence_tokens(self) -> int:
+        """Tokens memory is planned for per sequence."""
+        planned = int(SEQUENCE_MARGIN * (self.input_tokens + self.output_tokens))
+        return planned if self.max_context_length is None else min(planned, self.max_context_length)
+
+    def target_concurrency(self, e2e_s: float) -> int:
+        """Return the users in flight: given, or by Little's law from the arrival rate."""
+        if self.request_rate_per_s is not None:
+            return max(1, ceil(self.request_rate_per_s * e2e_s))
+        return self.concurrency or 1

@@ -1,0 +1,1 @@
+"""SQLAlchemy schema, one store per noun, migrations."""

@@ -1,0 +1,1 @@
+"""What Faust lacks: codec, outcomes, retry, dead letters, compat fixes."""

@@ -1,0 +1,1 @@
+"""Names, key and value types of the changelog-backed tables."""

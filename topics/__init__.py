@@ -1,0 +1,1 @@
+"""The wire contract: one file per conversation."""
