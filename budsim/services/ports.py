@@ -9,7 +9,7 @@ from uuid import UUID
 
 from budsim.core.hardware.spec import Cluster
 from budsim.core.model.spec import ModelSpec
-from budsim.core.ranking.recommendation import Recommendation
+from budsim.core.ranking.recommendation import Recommendation, Rejection
 from budsim.core.search.part import Blacklist, BlacklistEntry, Part, PartResult, SearchTask
 from budsim.services.request import SimulationRequest
 
@@ -112,6 +112,21 @@ class RecordedConfiguration:
     entry: BlacklistEntry
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanNotes:
+    """What plan found out and gather must say (workflows.notes, JSONB).
+
+    Attributes:
+        eta_s: Expected duration. [s]
+        data_version: Version of the device catalogue and topology the plan stood on.
+    """
+
+    rejections: tuple[Rejection, ...] = ()
+    warnings: tuple[str, ...] = ()
+    eta_s: float = 0.0
+    data_version: str = ""
+
+
 class ModelSource(Protocol):
     """Shapes of models by name."""
 
@@ -181,8 +196,13 @@ class WorkflowTransaction(Protocol):
         """The state when it was locked, or as changed since."""
         ...
 
-    async def plan(self, parts: Sequence[Part], deadline_s: float, eta_s: float) -> None:
-        """Store the parts, set RUNNING and the deadline. [unix s]"""
+    @property
+    def notes(self) -> "PlanNotes":
+        """What plan left for gather."""
+        ...
+
+    async def plan(self, parts: Sequence[Part], notes: "PlanNotes", *, deadline_s: float) -> None:
+        """Store the parts and the notes, set RUNNING and the deadline. [unix s]"""
         ...
 
     async def record(self, result: PartResult) -> bool:
