@@ -5,12 +5,10 @@ from dataclasses import replace
 from uuid import UUID
 
 from budsim.core.errors import SimulationTimedOut
-from budsim.core.ranking.rank import recommend
-from budsim.core.ranking.recommendation import Completion, MissingPart, Recommendation
+from budsim.core.ranking.recommendation import Completion, Failure, MissingPart, Recommendation
 from budsim.core.search.blacklist import barred_configuration
 from budsim.core.search.part import Blacklist, Part, PartResult
 from budsim.services.plan import FailurePorts, end_failed
-from budsim.core.ranking.recommendation import Failure
 from budsim.services.ports import (
     Clock,
     Messages,
@@ -94,7 +92,9 @@ class Gatherer:
     async def _recommendation(self, workflow: WorkflowTransaction, parts: Sequence[StoredPart]) -> Recommendation:
         blacklists = {item.key: item for item in await workflow.blacklisted(sorted({stored.part.key for stored in parts}))}
         now_s = self._clock.now_s()
-        results = [_less_blacklisted(stored.part, stored.result, blacklists.get(stored.part.key), now_s) for stored in parts if stored.result]
+        results = [
+            _less_blacklisted(stored.part, stored.result, blacklists.get(stored.part.key), now_s) for stored in parts if stored.result
+        ]
         return rank(workflow.request.spread, parts, results, notes=workflow.notes, created_s=now_s)
 
     async def _time_out(self, workflow: WorkflowTransaction, parts: Sequence[StoredPart]) -> None:
@@ -151,7 +151,11 @@ def missing_parts(parts: Iterable[StoredPart]) -> tuple[MissingPart, ...]:
 def _closing_steps(parts: int) -> tuple[StepProgress, ...]:
     return (
         StepProgress(
-            event="performance_estimation", title="Performance estimation", message=f"{parts} parts are judged", status="COMPLETED", percent=100
+            event="performance_estimation",
+            title="Performance estimation",
+            message=f"{parts} parts are judged",
+            status="COMPLETED",
+            percent=100,
         ),
         StepProgress(event="ranking", title="Ranking", message="Clusters are being ranked", status="STARTED"),
     )

@@ -1,0 +1,1 @@
+"""The wire contract translated to and from the services' values."""

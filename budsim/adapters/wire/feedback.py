@@ -1,0 +1,21 @@
+"""FeedbackGiven → FeedbackReport."""
+
+from budsim.core.units import ms_to_seconds
+from budsim.services.ports import FeedbackReport
+from topics.feedback import FeedbackGiven
+
+
+def report_from_event(event: FeedbackGiven) -> FeedbackReport:
+    """Return the report in SI units."""
+    observed = event.observed
+    ttft = observed.ttft if observed else None
+    return FeedbackReport(
+        config_id=event.config_id,
+        failed=event.failed,
+        reason=event.reason or "",
+        workflow_id=event.workflow_id,
+        observed_ttft_s=None if ttft is None else ms_to_seconds(ttft),
+        observed_throughput_per_user=observed.throughput_per_user if observed else None,
+        observed_e2e_s=observed.e2e_latency if observed else None,
+        observed_concurrency=observed.concurrency if observed else None,
+    )

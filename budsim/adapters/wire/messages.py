@@ -1,0 +1,134 @@
+"""KafkaMessages: facts of the services as CloudEvents in binary mode. Ids are uuid5 of the parent and the part."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID, uuid5
+
+from budsim.adapters.wire.recommendations import recommendation_event
+from budsim.core.ranking.recommendation import Recommendation
+from budsim.core.search.part import Blacklist, Part, PartResult, SearchTask
+from budsim.services.ports import Clock, OutgoingMessage, StepProgress
+from budsim.services.request import SimulationRequest
+from topics import catalogue
+from topics.blacklist_updates import BlacklistUpdated
+from topics.evaluations import EvaluationRequested
+from topics.feedback import FeedbackGiven
+from topics.progress import ProgressContent, ProgressPayload, ProgressReported, ProgressStatus
+from topics.searches import SearchRequested
+from topics.simulation_requests import SimulationRequested
+from topics.wire import Event
+from topics.workflow_events import DeadlineReached, PartFinished, WorkflowEvent
+
+SOURCE = "budsim"
+NAMESPACE = UUID("5a2f3c5e-7f0b-5c1e-9f57-0b6d51a3c0de")  # of ids that have no workflow for parent
+
+
+class KafkaMessages:
+    """Encodes facts for one topic prefix."""
+
+    def __init__(self, *, prefix: str, clock: Clock) -> None:
+        self._prefix = prefix
+        self._clock = clock
+
+    def request(self, event: SimulationRequested, workflow_id: UUID, *, traceparent: str | None = None) -> OutgoingMessage:
+        """Return the request keyed by its workflow."""
+        whole = event.model_copy(update={"workflow_id": workflow_id})
+        return self._message(catalogue.SIMULATION_REQUESTS, whole, key=str(workflow_id), workflow_id=workflow_id, traceparent=traceparent)
+
+    def feedback(self, event: FeedbackGiven) -> OutgoingMessage:
+        """Return feedback keyed by its configuration."""
+        return self._message(
+            catalogue.FEEDBACK, event, key=str(event.config_id), workflow_id=event.workflow_id, name=event.model_dump_json()
+        )
+
+    def progress(self, request: SimulationRequest, step: StepProgress, seq: int) -> Sequence[OutgoingMessage]:
+        """Return the progress event for progress.v1 and for each source topic of the request."""
+        event = _progress_event(request, step, seq)
+        names = (self._prefix + catalogue.PROGRESS, *request.source_topics)
+        workflow_id = request.workflow_id
+        return [self._message(name, event, key=str(workflow_id), workflow_id=workflow_id, name=str(seq), full_name=True) for name in names]
+
+    def evaluation(self, part: Part) -> OutgoingMessage:
+        """Return the request to narrow a part."""
+        return self._message(
+            catalogue.EVALUATIONS, EvaluationRequested(part=part), key=part.key, workflow_id=UUID(part.workflow_id), name=part.part_id
+        )
+
+    def search(self, task: SearchTask) -> OutgoingMessage:
+        """Return the request to search a narrowed part."""
+        part = task.part
+        return self._message(
+            catalogue.SEARCHES, SearchRequested(task=task), key=part.part_id, workflow_id=UUID(part.workflow_id), name=part.part_id
+        )
+
+    def part_finished(self, part: Part, result: PartResult) -> OutgoingMessage:
+        """Return the news that a part has its result."""
+        workflow_id = UUID(part.workflow_id)
+        event = WorkflowEvent(workflow_id=workflow_id, body=PartFinished(result=result))
+        return self._message(catalogue.WORKFLOW_EVENTS, event, key=str(workflow_id), workflow_id=workflow_id, name=part.part_id)
+
+    def deadline(self, workflow_id: UUID) -> OutgoingMessage:
+        """Return the news that a workflow's deadline has passed."""
+        event = WorkflowEvent(workflow_id=workflow_id, body=DeadlineReached())
+        return self._message(catalogue.WORKFLOW_EVENTS, event, key=str(workflow_id), workflow_id=workflow_id, name="deadline")
+
+    def recommendation(self, recommendation: Recommendation) -> OutgoingMessage:
+        """Return the answer."""
+        workflow_id = UUID(recommendation.workflow_id)
+        event = recommendation_event(recommendation)
+        return self._message(catalogue.RECOMMENDATIONS, event, key=str(workflow_id), workflow_id=workflow_id)
+
+    def blacklist(self, blacklist: Blacklist) -> OutgoingMessage:
+        """Return a key's whole entry set."""
+        event = BlacklistUpdated(blacklist=blacklist)
+        return self._message(
+            catalogue.BLACKLIST_UPDATES, event, key=blacklist.key, workflow_id=None, name=f"{blacklist.key}/{blacklist.version}"
+        )
+
+    def _message(
+        self,
+        topic: str,
+        event: Event,
+        *,
+        key: str,
+        workflow_id: UUID | None,
+        name: str = "",
+        traceparent: str | None = None,
+        full_name: bool = False,
+    ) -> OutgoingMessage:
+        full = topic if full_name else self._prefix + topic
+        parent = workflow_id or NAMESPACE
+        headers = {
+            "ce_specversion": "1.0",
+            "ce_id": str(uuid5(parent, f"{topic}/{event.ce_type}/{name}")),
+            "ce_type": event.ce_type,
+            "ce_source": SOURCE,
+            "ce_subject": key,
+            "ce_time": datetime.fromtimestamp(self._clock.now_s(), tz=UTC).isoformat(),
+            "content-type": "application/json",
+            **({"correlationid": str(workflow_id)} if workflow_id else {}),
+            **({"traceparent": traceparent} if traceparent else {}),
+        }
+        return OutgoingMessage(
+            topic=full,
+            key=key.encode(),
+            value=event.model_dump_json().encode(),
+            headers=tuple((header, text.encode()) for header, text in headers.items()),
+        )
+
+
+def _progress_event(request: SimulationRequest, step: StepProgress, seq: int) -> ProgressReported:
+    result = recommendation_event(step.result).model_dump(mode="json") if step.result else None
+    content = ProgressContent(
+        title=step.title, message=step.message, status=ProgressStatus(step.status), result=result, primary_action=step.primary_action
+    )
+    return ProgressReported(
+        payload=ProgressPayload(
+            event=step.event, workflow_id=request.notification_workflow_id or str(request.workflow_id), content=content
+        ),
+        notification_metadata=request.notification_metadata,
+        workflow_id=str(request.workflow_id),
+        seq=seq,
+        eta_s=step.eta_s,
+        percent=step.percent,
+    )

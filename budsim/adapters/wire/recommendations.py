@@ -1,0 +1,158 @@
+"""Recommendation → RecommendationMade: SI to the edge units, engine arguments included."""
+
+from budsim.core.engines.arguments import engine_arguments
+from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration, Recommendation
+from budsim.core.search.part import Configuration, Range
+from budsim.core.units import bytes_to_gb, seconds_to_ms
+from topics.recommendations import (
+    ConfigurationBody,
+    DeviceTypeBody,
+    FailureBody,
+    IntervalsBody,
+    MetricsBody,
+    MissingBody,
+    PlacementBody,
+    RangeBody,
+    RecommendationBody,
+    RecommendationMade,
+    RejectedBody,
+)
+
+
+def recommendation_event(recommendation: Recommendation, *, data_version: str = "") -> RecommendationMade:
+    """Return the answer as callers read it."""
+    failure = recommendation.failure
+    return RecommendationMade(
+        workflow_id=recommendation.workflow_id,
+        status=recommendation.completion.value,
+        recommendations=[_cluster(item, data_version) for item in recommendation.clusters],
+        rejected=[
+            RejectedBody(
+                cluster_id=item.cluster_id,
+                device_type=item.device_type,
+                engine=item.engine,
+                code=item.code,
+                reason=item.reason,
+                remedy=item.remedy,
+            )
+            for item in recommendation.rejected
+        ],
+        missing=[
+            MissingBody(part_id=item.part_id, cluster_id=item.cluster_id, device_type=item.device_type, engine=item.engine)
+            for item in recommendation.missing
+        ],
+        error=FailureBody(code=failure.code, message=failure.message, remedy=failure.remedy, param=failure.param) if failure else None,
+        created=int(recommendation.created_s),
+    )
+
+
+def _cluster(item: ClusterRecommendation, data_version: str) -> RecommendationBody:
+    best = item.best
+    engine, result = best.part.engine, _result_of(item, best)
+    metrics = _metrics(best)
+    return RecommendationBody(
+        cluster_id=item.cluster_id,
+        metrics=metrics,
+        quantized_metrics=metrics if best.part.quantized else None,
+        engine_version=engine.version,
+        tool_calling_parser_type=engine.tool_calling_parser,
+        reasoning_parser_type=engine.reasoning_parser,
+        architecture_family=engine.architecture_family,
+        chat_template=engine.chat_template,
+        supports_lora=engine.supports_lora,
+        supports_pipeline_parallelism=engine.supports_pipeline_parallelism,
+        intervals=_intervals(best.configuration),
+        meets_slo=best.configuration.meets_slo,
+        slo_probability=best.configuration.slo_probability,
+        method=result[0],
+        method_note=result[1],
+        model_set_version=result[2],
+        data_version=data_version,
+        explanation=item.explanation,
+        warnings=list(item.warnings),
+        excluded_config_ids=sorted({config_id for part in item.results for config_id in part.excluded}),
+        configurations=[configuration_body(ranked) for ranked in item.configurations],
+        pareto=[configuration_body(ranked) for ranked in item.pareto],
+    )
+
+
+def _result_of(item: ClusterRecommendation, best: RankedConfiguration) -> tuple[str, str, str]:
+    for result in item.results:
+        if result.part_id == best.part.part_id:
+            return result.method.value, result.method_note, result.predictor_version
+    return "", "", ""
+
+
+def _metrics(best: RankedConfiguration) -> MetricsBody:
+    configuration = best.configuration
+    cost = configuration.cost_per_million_tokens
+    carried = best.replicas * configuration.candidate.concurrency
+    return MetricsBody(
+        device_types=[
+            DeviceTypeBody(
+                device_type=best.part.group.device_label, num_replicas=best.replicas, concurrency=carried, cost_per_million_tokens=cost
+            )
+        ],
+        replica=best.replicas,
+        concurrency=carried,
+        ttft=seconds_to_ms(configuration.ttft_s),
+        throughput_per_user=configuration.throughput_per_user,
+        e2e_latency=configuration.e2e_s,
+        error_rate=configuration.error_rate,
+        cost_per_million_tokens=cost,
+    )
+
+
+def configuration_body(ranked: RankedConfiguration) -> ConfigurationBody:
+    """Return one configuration so that a consumer can deploy it without another call."""
+    part, configuration = ranked.part, ranked.configuration
+    args, envs = engine_arguments(part, configuration)
+    memory = configuration.memory
+    return ConfigurationBody(
+        config_id=configuration.config_id,
+        engine=part.engine.kind.value,
+        engine_version=part.engine.version,
+        image=part.engine.image,
+        args=args,
+        envs=envs,
+        device_type=part.group.device_label,
+        device_name=part.group.device_name,
+        device_model=part.group.device_model,
+        hardware_mode=part.group.mode.value,
+        tp_size=configuration.candidate.tensor_parallel,
+        pp_size=configuration.candidate.pipeline_parallel,
+        replicas=ranked.replicas,
+        placement=[
+            PlacementBody(node=node.node_name, devices=node.devices, replica=number, device_ids=list(node.device_ids))
+            for number, replica in enumerate(ranked.placement)
+            for node in replica.nodes
+        ],
+        concurrency=configuration.candidate.concurrency,
+        total_memory_gb=bytes_to_gb(memory.total_bytes),
+        weight_memory_gb=bytes_to_gb(memory.weights_bytes),
+        kv_cache_memory_gb=bytes_to_gb(memory.kv_cache_bytes),
+        ttft=seconds_to_ms(configuration.ttft_s),
+        tpot=seconds_to_ms(configuration.tpot_s),
+        throughput_per_user=configuration.throughput_per_user,
+        e2e_latency=configuration.e2e_s,
+        error_rate=configuration.error_rate,
+        cost_per_million_tokens=configuration.cost_per_million_tokens,
+        cost_source=part.price.source,
+        intervals=_intervals(configuration),
+        meets_slo=configuration.meets_slo,
+        slo_probability=configuration.slo_probability,
+        bound=configuration.bound.value,
+    )
+
+
+def _intervals(configuration: Configuration) -> IntervalsBody:
+    ttft = configuration.ttft_range_s
+    return IntervalsBody(
+        ttft=RangeBody(p5=seconds_to_ms(ttft.low), p95=seconds_to_ms(ttft.high)),
+        throughput_per_user=_range(configuration.throughput_range),
+        e2e_latency=_range(configuration.e2e_range_s),
+    )
+
+
+def _range(values: Range) -> RangeBody:
+    return RangeBody(p5=values.low, p95=values.high)
