@@ -1,0 +1,99 @@
+"""One cluster: the configurations of all its parts in one order."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from budsim.core.ranking.explain import explain, left_out
+from budsim.core.ranking.placement import carried_share, carried_users, placed, target_users
+from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration
+from budsim.core.search.fitness import OrderKey, order_key
+from budsim.core.search.pareto import front
+from budsim.core.search.part import Part, PartResult
+from budsim.core.slo import Slo
+
+MAX_PARETO: Final = 20  # points of the front that travel with a cluster
+
+RankKey: TypeAlias = tuple[OrderKey, int, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What one cluster has found: its parts' results, and their configurations, placed and best first."""
+
+    cluster_id: str
+    results: tuple[PartResult, ...]
+    configurations: tuple[RankedConfiguration, ...]
+    pareto: tuple[RankedConfiguration, ...]
+
+    @property
+    def best(self) -> RankedConfiguration | None:
+        """The best configuration, if anything was found."""
+        return self.configurations[0] if self.configurations else None
+
+    @property
+    def carries(self) -> bool:
+        """Whether the best configuration carries the target."""
+        return self.best is not None and carried_share(self.best) >= 1.0
+
+
+def offer(cluster_id: str, found: Sequence[tuple[Part, PartResult]], *, top_k: int) -> Offer:
+    """Return what a cluster offers, merged over its parts.
+
+    Args:
+        cluster_id: The cluster.
+        found: Its parts with their results.
+        top_k: Most configurations kept.
+    """
+    best = sorted((placed(part, item) for part, result in found for item in result.configurations), key=rank_key)
+    carriers = [ranked for ranked in best if carried_share(ranked) >= 1.0]
+    points = [(part, item) for part, result in found for item in result.pareto]
+    return Offer(
+        cluster_id=cluster_id,
+        results=tuple(result for _, result in found),
+        configurations=tuple((carriers or best)[:top_k]),
+        pareto=tuple(_front([placed(part, item) for part, item in points])),
+    )
+
+
+def rank_key(ranked: RankedConfiguration) -> RankKey:
+    """Return what placed configurations of any part and cluster are sorted by: the search's order, then the engine's preference."""
+    part, found = ranked.part, ranked.configuration
+    return order_key(found, part.workload), part.engine.preference, part.part_id, found.config_id
+
+
+def as_recommendation(source: Offer, *, slo: Slo, warnings: Iterable[str], also_on: Sequence[str] = ()) -> ClusterRecommendation:
+    """Return a cluster that is recommended, explained; `also_on` are the clusters it shares the load with.
+
+    Raises:
+        ValueError: The cluster offers nothing.
+    """
+    best = source.best
+    if best is None:
+        raise ValueError(f"cluster {source.cluster_id} offers no configuration")
+    excluded = tuple(dict.fromkeys(config_id for result in source.results for config_id in result.excluded))
+    explanation = explain(best, slo=slo, users=min(carried_users(best), target_users(best)), excluded=excluded)
+    if also_on:
+        explanation = f"together with {', '.join(also_on)} it carries {target_users(best)} users: {explanation}"
+    notes = [result.method_note for result in source.results if result.method_note]
+    said = [*warnings, *notes, *([left_out(excluded)] if excluded else [])]
+    return ClusterRecommendation(
+        cluster_id=source.cluster_id,
+        configurations=source.configurations,
+        pareto=source.pareto,
+        results=source.results,
+        explanation=explanation,
+        warnings=tuple(dict.fromkeys(said)),
+    )
+
+
+def _front(points: Sequence[RankedConfiguration]) -> list[RankedConfiguration]:
+    if not points:
+        return []
+    figures = np.array(
+        [(item.configuration.cost_per_million_tokens, item.configuration.e2e_s, item.configuration.throughput_per_user) for item in points]
+    )
+    chosen = front(cost=figures[:, 0], e2e_s=figures[:, 1], throughput_per_user=figures[:, 2], limit=MAX_PARETO)
+    return [points[index] for index in chosen]

@@ -1,0 +1,78 @@
+"""Why a cluster's best configuration is what it is, in plain words."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from budsim.core.predictors.protocol import Bound
+from budsim.core.ranking.recommendation import RankedConfiguration
+from budsim.core.search.part import Configuration
+from budsim.core.slo import Slo
+from budsim.core.units import bytes_to_gb, seconds_to_ms
+
+_BOUND_WORDS: Final = {
+    Bound.COMPUTE: "compute",
+    Bound.BANDWIDTH: "memory bandwidth",
+    Bound.KV_CAPACITY: "room for the KV cache",
+    Bound.COMMUNICATION: "communication between devices",
+    Bound.QUEUE: "queueing",
+    Bound.OVERHEAD: "the engine's own overhead",
+}
+
+
+def explain(best: RankedConfiguration, *, slo: Slo, users: int, excluded: Iterable[str] = ()) -> str:
+    """Return one plain sentence: what runs, what bounds it, SLO margins, memory, price, what feedback left out.
+
+    Args:
+        best: The recommended configuration.
+        slo: The targets it is held against.
+        users: Users to be carried. [requests in flight]
+        excluded: config_ids of the blacklist entries that barred something.
+    """
+    part, found = best.part, best.configuration
+    candidate, group = found.candidate, part.group
+    replicas = "1 replica" if best.replicas == 1 else f"{best.replicas} replicas"
+    clauses = [
+        f"{replicas} of {part.engine.kind} at TP={candidate.tensor_parallel}, PP={candidate.pipeline_parallel} on {group.device_name} "
+        f"carry {users} users, {candidate.concurrency} each at most, bounded by {_BOUND_WORDS[found.bound]}",
+        _slo_clause(found, slo),
+        f"{bytes_to_gb(found.memory.total_bytes):.1f} of {bytes_to_gb(found.memory.usable_bytes):.1f} GB usable are taken per device",
+        f"${found.cost_per_million_tokens:.4g} per 10⁶ output tokens at ${part.price.usd_per_hour:.4g}/h per device ({part.price.source})",
+    ]
+    barred = tuple(excluded)
+    if barred:
+        clauses.append(left_out(barred))
+    return "; ".join(clauses) + "."
+
+
+def left_out(config_ids: tuple[str, ...]) -> str:
+    """Say what feedback barred."""
+    noun = "configuration" if len(config_ids) == 1 else "configurations"
+    return f"left out {len(config_ids)} {noun} blacklisted by feedback: {', '.join(config_ids)}"
+
+
+def margins(found: Configuration, slo: Slo) -> tuple[str, ...]:
+    """Return one clause for each set SLO: figure, target and how far apart they are."""
+    clauses = []
+    if slo.ttft_s:
+        ttft = f"TTFT {seconds_to_ms(found.ttft_s):.0f} ms against {seconds_to_ms(slo.ttft_s):.0f} ms"
+        clauses.append(f"{ttft} ({_margin(1.0 - found.ttft_s / slo.ttft_s)})")
+    if slo.throughput_per_user:
+        throughput = f"{found.throughput_per_user:.1f} tokens/s per user against {slo.throughput_per_user:.1f}"
+        clauses.append(f"{throughput} ({_margin(found.throughput_per_user / slo.throughput_per_user - 1.0)})")
+    if slo.e2e_s:
+        clauses.append(f"E2E {found.e2e_s:.2f} s against {slo.e2e_s:.2f} s ({_margin(1.0 - found.e2e_s / slo.e2e_s)})")
+    return tuple(clauses)
+
+
+def _slo_clause(found: Configuration, slo: Slo) -> str:
+    clauses = margins(found, slo)
+    if not clauses:
+        latency = f"TTFT {seconds_to_ms(found.ttft_s):.0f} ms, E2E {found.e2e_s:.2f} s"
+        return f"no SLO was set ({latency}, {found.throughput_per_user:.1f} tokens/s per user)"
+    verdict = "every SLO is met" if found.meets_slo else "not every SLO is met"
+    asked = "" if found.meets_slo else f", {slo.min_probability:.0%} asked"
+    return f"{verdict} (probability {found.slo_probability:.0%}{asked}): {', '.join(clauses)}"
+
+
+def _margin(share: float) -> str:
+    return f"{share:.0%} to spare" if share >= 0 else f"missed by {-share:.0%}"

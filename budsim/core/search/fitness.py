@@ -1,0 +1,153 @@
+"""How good a candidate is: shortfall from the SLOs, cost, users carried; and the order that follows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import erf, sqrt
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from budsim.core.engines.candidates import BoolArray, Candidates, FloatArray, IntArray
+from budsim.core.predictors.protocol import Interval, Predictions
+from budsim.core.search.part import Configuration, Part
+from budsim.core.slo import Slo
+from budsim.core.units import MILLION, SECONDS_PER_HOUR
+from budsim.core.workload import Workload
+
+Z_95: Final = 1.6448536269514722  # 95 % quantile of the standard normal distribution
+MEAN_SUFFICES: Final = 0.5  # DESIGN «Order»: up to this asked probability, the mean meeting the target is enough
+_TINY: Final = 1e-12  # keeps logarithms finite; far below any latency [s] or throughput [tokens/s]
+
+OrderKey: TypeAlias = tuple[float, bool, float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitness:
+    """Verdict on every candidate, shape (n,).
+
+    Attributes:
+        error_rate: Mean relative shortfall from the set SLOs, 0…1.
+        meets_slo: Whether every SLO is met with the asked probability.
+        slo_probability: Probability that every SLO is met.
+        cost_per_million_tokens: Cost of 10⁶ output tokens. [$]
+        replicas: Replicas needed for the target, at most what the group holds.
+        uncarried: Share of the target's users that these replicas leave unserved; 0 carries the target.
+    """
+
+    error_rate: FloatArray
+    meets_slo: BoolArray
+    slo_probability: FloatArray
+    cost_per_million_tokens: FloatArray
+    replicas: IntArray
+    uncarried: FloatArray
+
+
+def judge(part: Part, candidates: Candidates, predictions: Predictions, *, max_replicas: IntArray) -> Fitness:
+    """Return the verdict on every candidate of a part.
+
+    Args:
+        part: Load, SLOs and price.
+        candidates: What is judged, shape (n,).
+        predictions: Their figures, in the same order; finite.
+        max_replicas: Replicas of each candidate the group holds, shape (n,).
+    """
+    targets = np.array([part.workload.target_concurrency(e2e_s) for e2e_s in predictions.e2e_s.tolist()], dtype=np.int64)
+    usd_per_hour = np.multiply(candidates.devices, part.price.usd_per_hour, dtype=np.float64)
+    replicas = np.minimum(-(-targets // candidates.concurrency), max_replicas)
+    probability = slo_probability(part.slo, predictions)
+    meets = meets_means(part.slo, predictions)
+    if part.slo.min_probability > MEAN_SUFFICES:
+        meets &= probability >= part.slo.min_probability
+    return Fitness(
+        error_rate=error_rate(part.slo, predictions),
+        meets_slo=meets,
+        slo_probability=probability,
+        cost_per_million_tokens=cost_per_million_tokens(usd_per_hour, predictions.throughput_per_user * candidates.concurrency),
+        replicas=replicas,
+        uncarried=np.maximum(0.0, 1.0 - replicas * candidates.concurrency / targets),
+    )
+
+
+def cost_per_million_tokens(usd_per_hour: FloatArray, tokens_per_s: FloatArray) -> FloatArray:
+    """Return the cost of 10⁶ output tokens of one replica. [$]
+
+    Args:
+        usd_per_hour: Price of all its devices, shape (n,). [$/h]
+        tokens_per_s: Output tokens of all its users, shape (n,). [tokens/s]
+
+    Source:
+        CONTRACT «Memory, cost»; PHYSICS 18. Input tokens are not counted.
+    """
+    return usd_per_hour / (tokens_per_s * SECONDS_PER_HOUR) * MILLION
+
+
+def error_rate(slo: Slo, predictions: Predictions) -> FloatArray:
+    """Return the mean relative shortfall from the set SLOs, clipped to 0…1, shape (n,); 0 without any.
+
+    Source:
+        DESIGN «The core».
+    """
+    shortfalls = [np.maximum(0.0, excess) for excess in _excesses(slo, predictions)]
+    return np.clip(np.mean(shortfalls, axis=0), 0.0, 1.0) if shortfalls else np.zeros_like(predictions.e2e_s)
+
+
+def meets_means(slo: Slo, predictions: Predictions) -> BoolArray:
+    """Return whether the mean of every figure meets its SLO, shape (n,)."""
+    meets = np.ones(predictions.e2e_s.shape, dtype=np.bool_)
+    for excess in _excesses(slo, predictions):
+        meets &= excess <= 0.0
+    return meets
+
+
+def slo_probability(slo: Slo, predictions: Predictions) -> FloatArray:
+    """Return the probability that every SLO is met, shape (n,).
+
+    Each figure is lognormal between its 5 % and 95 % quantiles. Throughput per user is output tokens over E2E, so these
+    two share one error and the lower of their probabilities counts; TTFT's error is taken as its own, which understates the
+    joint probability where both err the same way.
+    """
+    ones = np.ones_like(predictions.e2e_s)
+    first = _probability_below(predictions.ttft_interval_s, slo.ttft_s) if slo.ttft_s else ones
+    whole = _probability_below(predictions.e2e_interval_s, slo.e2e_s) if slo.e2e_s else ones
+    rate = 1.0 - _probability_below(predictions.throughput_interval, slo.throughput_per_user) if slo.throughput_per_user else ones
+    return first * np.minimum(whole, rate)
+
+
+def order(fitness: Fitness, candidates: Candidates, *, throughput_per_user: FloatArray) -> IntArray:
+    """Return the indices of the candidates, best first.
+
+    Carrying the target comes first, then meeting every SLO, then cost, then throughput. Among candidates that miss an SLO the smaller
+    error comes before cost (it is 0 for all that meet them). Ties go to fewer devices, then the smaller layout and concurrency.
+    """
+    ties = (candidates.concurrency, candidates.pipeline_parallel, candidates.tensor_parallel, candidates.devices)
+    figures = (-throughput_per_user, fitness.cost_per_million_tokens, fitness.error_rate, ~fitness.meets_slo, fitness.uncarried)
+    return np.lexsort((*ties, *figures))
+
+
+def order_key(configuration: Configuration, workload: Workload) -> OrderKey:
+    """Return what a configuration is sorted by, best first: the order of `order`, without its ties."""
+    target = workload.target_concurrency(configuration.e2e_s)
+    carried = configuration.replicas * configuration.candidate.concurrency
+    return (
+        max(0.0, 1.0 - carried / target),
+        not configuration.meets_slo,
+        configuration.error_rate,
+        configuration.cost_per_million_tokens,
+        -configuration.throughput_per_user,
+    )
+
+
+def _excesses(slo: Slo, predictions: Predictions) -> Iterator[FloatArray]:
+    if slo.ttft_s:
+        yield predictions.ttft_s / slo.ttft_s - 1.0
+    if slo.e2e_s:
+        yield predictions.e2e_s / slo.e2e_s - 1.0
+    if slo.throughput_per_user:
+        yield 1.0 - predictions.throughput_per_user / slo.throughput_per_user
+
+
+def _probability_below(interval: Interval, target: float) -> FloatArray:
+    low, high = np.log(np.maximum(interval.low, _TINY)), np.log(np.maximum(interval.high, _TINY))
+    deviation = np.maximum((high - low) / (2.0 * Z_95), _TINY)
+    score = (np.log(target) - (low + high) / 2.0) / deviation
+    return np.array([0.5 * (1.0 + erf(value / sqrt(2.0))) for value in score.tolist()], dtype=np.float64)

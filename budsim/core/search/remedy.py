@@ -1,0 +1,92 @@
+"""The smallest change that would make a part fit: a counterfactual, judged by the same memory model."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from budsim.core.engines.candidates import Candidates
+from budsim.core.engines.knobs import default_candidate
+from budsim.core.memory.plan import MemoryModel
+from budsim.core.model.quantize import quantize
+from budsim.core.model.spec import ModelKind
+from budsim.core.search.part import Layout, Part
+from budsim.core.search.space import divides, layouts_for, may_split, scenario_of
+from budsim.core.units import GB
+
+SHORTER: Final = (0.75, 0.5, 0.25)  # shares of the asked lengths that are tried
+QUANTIZATIONS: Final = ("fp8", "int4")  # from the gentlest on
+LARGER_GROUPS: Final = (2, 4, 8, 16)  # devices on one node that are tried, TP over all of them
+MEMORY_CLASSES_GB: Final = (16, 24, 32, 48, 64, 80, 96, 141, 192, 288)  # accelerators sold, data sheets of their vendors
+
+
+def smallest_change(part: Part, memory: MemoryModel) -> str:
+    """Return what to change so that one replica with one user fits: the least on this hardware, and the least of other hardware.
+
+    Args:
+        part: A part of which nothing fits.
+        memory: Judges every proposal.
+    """
+    proposals = [
+        next(found, "") for found in (_shorter(part, memory), _quantized(part, memory), _more_devices(part, memory), _larger(part, memory))
+    ]
+    told = [proposal for proposal in proposals if proposal]
+    return (
+        ", or ".join(told)
+        if told
+        else "choose a smaller model, or a device with more memory: neither shorter requests nor 4-bit weights are enough"
+    )
+
+
+def _shorter(part: Part, memory: MemoryModel) -> Iterator[str]:
+    for share in SHORTER:
+        load = part.workload
+        lengths = (max(1, int(load.input_tokens * share)), max(1, int(load.output_tokens * share)))
+        workload = replace(load, input_tokens=lengths[0], output_tokens=lengths[1])
+        layout = _fitting(replace(part, workload=workload), memory, layouts_for(part))
+        if layout is not None:
+            yield f"ask for {lengths[0]} input + {lengths[1]} output tokens or fewer (fits at {_words(layout)})"
+
+
+def _quantized(part: Part, memory: MemoryModel) -> Iterator[str]:
+    if part.model.quantization is not None or part.model.kind is ModelKind.PROPRIETARY:
+        return
+    for method in QUANTIZATIONS:
+        layout = _fitting(replace(part, model=quantize(part.model, method)), memory, layouts_for(part))
+        if layout is not None:
+            yield f"quantise the weights to {method} (fits at {_words(layout)})"
+
+
+def _more_devices(part: Part, memory: MemoryModel) -> Iterator[str]:
+    if not may_split(part):
+        return
+    for devices in LARGER_GROUPS:
+        layout = Layout(tensor_parallel=devices, pipeline_parallel=1)
+        if divides(part.model, layout) and _fitting(part, memory, (layout,)) is not None:
+            yield f"offer {devices} × {part.group.device_name} free on one node (fits at {_words(layout)})"
+
+
+def _larger(part: Part, memory: MemoryModel) -> Iterator[str]:
+    for size_gb in MEMORY_CLASSES_GB:
+        size_bytes = float(size_gb * GB)
+        if size_bytes > part.group.memory_bytes:
+            accelerator = replace(part.group.accelerator, memory_bytes=size_bytes)
+            group = replace(part.group, accelerator=accelerator, memory_bytes=size_bytes)
+            layout = _fitting(replace(part, group=group), memory, layouts_for(part))
+            if layout is not None:
+                yield f"use devices of {size_gb} GB (fits at {_words(layout)})"
+
+
+def _fitting(part: Part, memory: MemoryModel, layouts: tuple[Layout, ...]) -> Layout | None:
+    """Return the first layout that fits one user."""
+    if not layouts:
+        return None
+    rows = [
+        default_candidate(part.engine, tensor_parallel=layout.tensor_parallel, pipeline_parallel=layout.pipeline_parallel, concurrency=1)
+        for layout in layouts
+    ]
+    fits = memory.plan(scenario_of(part), Candidates.from_rows(rows)).fits
+    return layouts[int(fits.argmax())] if fits.any() else None
+
+
+def _words(layout: Layout) -> str:
+    return f"TP={layout.tensor_parallel}, PP={layout.pipeline_parallel}"

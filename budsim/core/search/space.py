@@ -1,0 +1,118 @@
+"""The candidate space of a part: layouts × concurrency of one replica × engine-default knobs. Nothing else defines it."""
+
+from math import ceil
+from typing import Final
+
+import numpy as np
+
+from budsim.core.engines.candidates import Candidate, Candidates, IntArray
+from budsim.core.engines.knobs import default_candidate
+from budsim.core.engines.spec import EngineKind, Scenario
+from budsim.core.hardware.spec import DeviceType, HardwareMode
+from budsim.core.hardware.topology import max_replicas, valid_layouts
+from budsim.core.model.spec import AttentionKind, LayerBlock, ModelSpec
+from budsim.core.search.part import Layout, Part
+
+MAX_SEQUENCES: Final = 1024  # sequences one replica runs at once: the bound of max_num_seqs
+MAX_PROXIED: Final = 100  # CONTRACT «Engines»: requests in flight through one LiteLLM
+MAX_SPLITS: Final = 16  # how many ways of dividing the target over replicas are tried, beyond the powers of two
+
+_ONE_DEVICE: Final = Layout(tensor_parallel=1, pipeline_parallel=1)
+_UNSPLIT_ENGINES: Final = frozenset({EngineKind.LITELLM, EngineKind.LATENTBUD})  # a proxy, and a server of small encoders
+
+
+def layouts_for(part: Part) -> tuple[Layout, ...]:
+    """Return the layouts that the topology, the model, the engine and the device allow, fewest devices first."""
+    if not may_split(part):
+        return (_ONE_DEVICE,) if part.group.total_devices > 0 else ()
+    may_pipeline = part.engine.supports_pipeline_parallelism and part.group.accelerator.device_type is not DeviceType.CPU
+    found = (
+        Layout(tensor_parallel=shape.tensor_parallel, pipeline_parallel=shape.pipeline_parallel) for shape in valid_layouts(part.group)
+    )
+    allowed = {layout for layout in found if (may_pipeline or layout.pipeline_parallel == 1) and divides(part.model, layout)}
+    return tuple(sorted(allowed, key=lambda layout: (layout.tensor_parallel * layout.pipeline_parallel, layout.pipeline_parallel)))
+
+
+def may_split(part: Part) -> bool:
+    """Return whether one replica may take several devices: whole ones, and an engine that can."""
+    return part.group.mode is HardwareMode.DEDICATED and part.engine.kind not in _UNSPLIT_ENGINES
+
+
+def scenario_of(part: Part) -> Scenario:
+    """Return what all candidates of a part share."""
+    group = part.group
+    return Scenario(model=part.model, device=group.accelerator, memory_bytes=group.memory_bytes, engine=part.engine, workload=part.workload)
+
+
+def divides(model: ModelSpec, layout: Layout) -> bool:
+    """Return whether a model can be cut into this layout.
+
+    Source:
+        CONTRACT «Clusters»; vLLM and SGLang refuse a tensor-parallel group that does not divide query heads, KV heads and feed-forward widths.
+    """
+    return layout.pipeline_parallel <= max(1, model.layers) and all(_block_divides(block, layout.tensor_parallel) for block in model.blocks)
+
+
+def concurrency_limit(engine: EngineKind) -> int:
+    """Return the most requests one replica of an engine may hold in flight."""
+    return MAX_PROXIED if engine is EngineKind.LITELLM else MAX_SEQUENCES
+
+
+def concurrency_grid(part: Part, *, max_replicas: int) -> tuple[int, ...]:
+    """Return the users one replica may be planned for, ascending.
+
+    Powers of two, the whole target, and the target divided evenly over the replicas; the last division is the lightest load that still
+    carries it. An arrival rate has no target before its latency is known: then only the powers of two.
+
+    Args:
+        part: Load and engine.
+        max_replicas: Replicas the group holds.
+    """
+    limit = concurrency_limit(part.engine.kind)
+    target = part.workload.concurrency if part.workload.request_rate_per_s is None else None
+    powers = [2**exponent for exponent in range(limit.bit_length()) if 2**exponent <= min(limit, target or limit)]
+    if target is None:
+        return tuple(powers)
+    replicas = {*range(1, min(max_replicas, MAX_SPLITS) + 1), max(1, max_replicas)}
+    splits = {min(limit, ceil(target / count)) for count in replicas}
+    return tuple(sorted({*powers, *splits}))
+
+
+def candidate_space(part: Part, layouts: tuple[Layout, ...]) -> Candidates:
+    """Return every candidate of a part over these layouts."""
+    rows: list[Candidate] = []
+    for layout in layouts:
+        grid = concurrency_grid(part, max_replicas=replicas_held(part, layout))
+        rows.extend(
+            default_candidate(
+                part.engine,
+                tensor_parallel=layout.tensor_parallel,
+                pipeline_parallel=layout.pipeline_parallel,
+                concurrency=concurrency,
+            )
+            for concurrency in grid
+        )
+    return Candidates.from_rows(rows)
+
+
+def replicas_held(part: Part, layout: Layout) -> int:
+    """Return how many replicas of a layout the group's nodes hold."""
+    return max_replicas(part.group, tensor_parallel=layout.tensor_parallel, pipeline_parallel=layout.pipeline_parallel)
+
+
+def replicas_held_each(part: Part, candidates: Candidates) -> IntArray:
+    """Return how many replicas of each candidate the group's nodes hold, shape (n,)."""
+    shapes = np.column_stack((candidates.tensor_parallel, candidates.pipeline_parallel))
+    unique, inverse = np.unique(shapes, axis=0, return_inverse=True)
+    held = [replicas_held(part, Layout(tensor_parallel=int(tensor), pipeline_parallel=int(pipeline))) for tensor, pipeline in unique]
+    return np.array(held, dtype=np.int64)[inverse.reshape(-1)]
+
+
+def _block_divides(block: LayerBlock, tensor_parallel: int) -> bool:
+    attention, feed_forward = block.attention, block.feed_forward
+    widths = (feed_forward.intermediate_size, feed_forward.expert_intermediate_size, feed_forward.shared_intermediate_size)
+    if any(size % tensor_parallel for size in (attention.query_heads, *widths)):
+        return False
+    if attention.kind is not AttentionKind.GQA or not attention.kv_heads:
+        return True
+    return attention.kv_heads % tensor_parallel == 0 or tensor_parallel % attention.kv_heads == 0
