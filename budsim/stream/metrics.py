@@ -1,0 +1,12 @@
+"""What Prometheus sees of the loop."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+OUTCOMES = Counter("budsim_messages_total", "Messages by agent and outcome", ("agent", "outcome"))
+SECONDS = Histogram(
+    "budsim_message_seconds",
+    "Time from reading a message to its outcome",
+    ("agent",),
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60),
+)
+HOLDING = Gauge("budsim_holding", "Messages waiting out an outage")
