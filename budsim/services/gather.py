@@ -1,24 +1,26 @@
 """Gather: keep the first result of every part; when all are in, or the deadline passed, rank and end the workflow."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from uuid import UUID
 
 from budsim.core.errors import SimulationTimedOut
-from budsim.core.ranking.recommendation import Completion, Failure, MissingPart, Recommendation
-from budsim.core.search.blacklist import barred_configuration
-from budsim.core.search.part import Blacklist, Part, PartResult
+from budsim.core.ranking.rank import Findings, recommend
+from budsim.core.ranking.recommendation import Completion, Failure, Recommendation
+from budsim.core.search.blacklist import without_barred
+from budsim.core.search.part import PartResult
 from budsim.services.plan import FailurePorts, end_failed
 from budsim.services.ports import (
     Clock,
     Messages,
     Outbox,
+    PlanNotes,
     StepProgress,
     StoredPart,
     WorkflowStatus,
     WorkflowStore,
     WorkflowTransaction,
 )
+from budsim.services.request import SimulationRequest
 
 QUARTER_PERCENT = 25
 
@@ -92,10 +94,13 @@ class Gatherer:
     async def _recommendation(self, workflow: WorkflowTransaction, parts: Sequence[StoredPart]) -> Recommendation:
         blacklists = {item.key: item for item in await workflow.blacklisted(sorted({stored.part.key for stored in parts}))}
         now_s = self._clock.now_s()
-        results = [
-            _less_blacklisted(stored.part, stored.result, blacklists.get(stored.part.key), now_s) for stored in parts if stored.result
-        ]
-        return rank(workflow.request.spread, parts, results, notes=workflow.notes, created_s=now_s)
+        results = []
+        for stored in parts:
+            if stored.result is not None:
+                blacklist = blacklists.get(stored.part.key)
+                entries = blacklist.entries if blacklist else ()
+                results.append(without_barred(stored.part, stored.result, entries, now_s=now_s))
+        return ranked(workflow.request, parts, results, notes=workflow.notes, created_s=now_s)
 
     async def _time_out(self, workflow: WorkflowTransaction, parts: Sequence[StoredPart]) -> None:
         failure = Failure(
@@ -109,53 +114,28 @@ class Gatherer:
         return FailurePorts(messages=self._messages, clock=self._clock)
 
 
-def rank(spread: bool, parts: Sequence[StoredPart], results: Sequence[PartResult], *, notes: object, created_s: float) -> Recommendation:
+def ranked(
+    request: SimulationRequest, parts: Sequence[StoredPart], results: Sequence[PartResult], *, notes: PlanNotes, created_s: float
+) -> Recommendation:
     """Return the ranked answer of parts and results, naming what is missing."""
-    raise NotImplementedError
-
-
-def _less_blacklisted(part: Part, result: PartResult, blacklist: Blacklist | None, now_s: float) -> PartResult:
-    """Drop what feedback barred while the part was being computed."""
-    if blacklist is None or not blacklist.entries:
-        return result
-    barred = {
-        entry.config_id
-        for entry in blacklist.entries
-        for configuration in result.configurations
-        if barred_configuration(entry, part, configuration, now_s=now_s)
-    }
-    if not barred:
-        return result
-    keep = tuple(
-        configuration
-        for configuration in result.configurations
-        if not any(barred_configuration(entry, part, configuration, now_s=now_s) for entry in blacklist.entries)
-    )
-    return replace(result, configurations=keep, excluded=tuple(sorted({*result.excluded, *barred})))
-
-
-def missing_parts(parts: Iterable[StoredPart]) -> tuple[MissingPart, ...]:
-    """Return the parts without a result."""
-    return tuple(
-        MissingPart(
-            part_id=stored.part.part_id,
-            cluster_id=stored.part.group.cluster_id,
-            device_type=stored.part.group.device_label,
-            engine=stored.part.engine.kind,
+    return recommend(
+        Findings(
+            workflow_id=str(request.workflow_id),
+            slo=request.slo,
+            parts=[stored.part for stored in parts],
+            results=results,
+            rejections=notes.rejections,
+            top_k=request.settings.top_k,
+            spread=request.spread,
+            created_s=created_s,
+            warnings=notes.warnings,
         )
-        for stored in parts
-        if stored.result is None
     )
 
 
 def _closing_steps(parts: int) -> tuple[StepProgress, ...]:
+    judged = f"{parts} parts are judged"
     return (
-        StepProgress(
-            event="performance_estimation",
-            title="Performance estimation",
-            message=f"{parts} parts are judged",
-            status="COMPLETED",
-            percent=100,
-        ),
+        StepProgress(event="performance_estimation", title="Performance estimation", message=judged, status="COMPLETED", percent=100),
         StepProgress(event="ranking", title="Ranking", message="Clusters are being ranked", status="STARTED"),
     )

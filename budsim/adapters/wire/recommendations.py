@@ -3,6 +3,7 @@
 from budsim.core.engines.arguments import engine_arguments
 from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration, Recommendation
 from budsim.core.search.part import Configuration, Range
+from budsim.core.search.space import scenario_of
 from budsim.core.units import bytes_to_gb, seconds_to_ms
 from topics.recommendations import (
     ConfigurationBody,
@@ -106,8 +107,13 @@ def _metrics(best: RankedConfiguration) -> MetricsBody:
 def configuration_body(ranked: RankedConfiguration) -> ConfigurationBody:
     """Return one configuration so that a consumer can deploy it without another call."""
     part, configuration = ranked.part, ranked.configuration
-    args, envs = engine_arguments(part, configuration)
     memory = configuration.memory
+    args, envs = engine_arguments(
+        scenario_of(part),
+        configuration.candidate,
+        gpu_memory_utilization=memory.gpu_memory_utilization,
+        kv_bytes=memory.kv_cache_bytes,
+    )
     return ConfigurationBody(
         config_id=configuration.config_id,
         engine=part.engine.kind.value,

@@ -12,8 +12,12 @@ from budsim.core.model.spec import AttentionKind, AttentionSpec, FeedForwardSpec
 _ENCODER_TYPES = frozenset({"bert", "roberta", "xlm-roberta", "distilbert", "modernbert", "nomic_bert", "mpnet", "deberta-v2"})
 _UNGATED_TYPES = frozenset({"gpt2", "gpt_neox", "gptj", "opt", "falcon", "bloom", "mpt", "starcoder2", "phi", *_ENCODER_TYPES})
 # model types whose library default for tie_word_embeddings is true though the config leaves the field out
-_TIED_BY_DEFAULT = frozenset({"gemma", "gemma2", "gemma3", "gemma3_text", "gpt2", "opt", "falcon", "bloom", "starcoder2", "cohere", "cohere2"})
-_BIASED_QKV_TYPES = frozenset({"qwen2", "qwen2_moe", "qwen2_vl", "qwen2_5_vl", "gpt2", "opt", "gpt_neox", "starcoder2", "gpt_oss", *_ENCODER_TYPES})
+_TIED_BY_DEFAULT = frozenset(
+    {"gemma", "gemma2", "gemma3", "gemma3_text", "gpt2", "opt", "falcon", "bloom", "starcoder2", "cohere", "cohere2"}
+)
+_BIASED_QKV_TYPES = frozenset(
+    {"qwen2", "qwen2_moe", "qwen2_vl", "qwen2_5_vl", "gpt2", "opt", "gpt_neox", "starcoder2", "gpt_oss", *_ENCODER_TYPES}
+)
 _DTYPES = {"bfloat16": Precision.BF16, "float16": Precision.FP16, "float32": Precision.FP32}
 
 

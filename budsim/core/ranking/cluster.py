@@ -29,14 +29,14 @@ class Offer:
     pareto: tuple[RankedConfiguration, ...]
 
     @property
-    def best(self) -> RankedConfiguration | None:
-        """The best configuration, if anything was found."""
-        return self.configurations[0] if self.configurations else None
+    def best(self) -> RankedConfiguration:
+        """The best configuration; only where there is one."""
+        return self.configurations[0]
 
     @property
     def carries(self) -> bool:
         """Whether the best configuration carries the target."""
-        return self.best is not None and carried_share(self.best) >= 1.0
+        return bool(self.configurations) and carried_share(self.best) >= 1.0
 
 
 def offer(cluster_id: str, found: Sequence[tuple[Part, PartResult]], *, top_k: int) -> Offer:
@@ -65,14 +65,8 @@ def rank_key(ranked: RankedConfiguration) -> RankKey:
 
 
 def as_recommendation(source: Offer, *, slo: Slo, warnings: Iterable[str], also_on: Sequence[str] = ()) -> ClusterRecommendation:
-    """Return a cluster that is recommended, explained; `also_on` are the clusters it shares the load with.
-
-    Raises:
-        ValueError: The cluster offers nothing.
-    """
+    """Return a cluster that has a configuration as recommended, explained; `also_on` are the clusters it shares the load with."""
     best = source.best
-    if best is None:
-        raise ValueError(f"cluster {source.cluster_id} offers no configuration")
     excluded = tuple(dict.fromkeys(config_id for result in source.results for config_id in result.excluded))
     explanation = explain(best, slo=slo, users=min(carried_users(best), target_users(best)), excluded=excluded)
     if also_on:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from budsim.core.ranking.cluster import Offer, as_recommendation, offer, rank_key
+from budsim.core.ranking.cluster import Offer, as_recommendation, offer
 from budsim.core.ranking.placement import carried_share
 from budsim.core.ranking.recommendation import ClusterRecommendation, Completion, MissingPart, Recommendation, Rejection
 from budsim.core.ranking.reject import failure, part_rejection, too_small
+from budsim.core.search.fitness import OrderKey, order_key
 from budsim.core.search.part import Part, PartResult, PartStatus
 from budsim.core.slo import Slo
 
@@ -64,40 +65,35 @@ def _by_cluster(findings: Findings) -> dict[str, list[tuple[Part, PartResult]]]:
 
 
 def _ranked(offers: Iterable[Offer], findings: Findings) -> tuple[ClusterRecommendation, ...]:
-    given = sorted((item for item in offers if item.best is not None), key=_cluster_key)
+    given = sorted((item for item in offers if item.configurations), key=_cluster_key)
     carrying = [item for item in given if item.carries]
-    if carrying or not findings.spread:
-        return tuple(as_recommendation(item, slo=findings.slo, warnings=findings.warnings) for item in carrying)
-    shared = _together(given)
+    chosen = carrying if carrying or not findings.spread else _together(given)
+    names = [item.cluster_id for item in chosen] if not carrying else []
     return tuple(
-        as_recommendation(
-            item, slo=findings.slo, warnings=findings.warnings, also_on=[other.cluster_id for other in shared if other is not item]
-        )
-        for item in shared
+        as_recommendation(item, slo=findings.slo, warnings=findings.warnings, also_on=[name for name in names if name != item.cluster_id])
+        for item in chosen
     )
 
 
-def _together(offers: Sequence[Offer]) -> list[Offer]:
+def _together(offers: Iterable[Offer]) -> list[Offer]:
     """Return the best clusters, up to the one that completes the target, or none."""
     shared: list[Offer] = []
     share = 0.0
     for item in offers:
-        if share < 1.0 and item.best is not None:
+        if share < 1.0:
             shared.append(item)
             share += carried_share(item.best)
     return shared if share >= 1.0 else []
 
 
-def _cluster_key(item: Offer) -> tuple[tuple[float, ...], str]:
-    """Carrying the target, then the order of configurations; how much a cluster falls short does not count when several share."""
-    verdict = rank_key(item.best)[0][1:] if item.best is not None else ()
-    return (float(not item.carries), *verdict), item.cluster_id
+def _cluster_key(item: Offer) -> tuple[OrderKey, str]:
+    return order_key(item.best.configuration, item.best.part.workload), item.cluster_id
 
 
 def _rejections(findings: Findings, offers: Iterable[Offer], *, taken: set[str]) -> Iterable[Rejection]:
     parts = {part.part_id: part for part in findings.parts}
     for item in offers:
-        if item.cluster_id not in taken and item.best is not None:
+        if item.cluster_id not in taken and item.configurations:
             yield too_small(item.best)
         for result in item.results:
             if result.status is not PartStatus.FOUND:

@@ -18,7 +18,7 @@ Z_95: Final = 1.6448536269514722  # 95 % quantile of the standard normal distrib
 MEAN_SUFFICES: Final = 0.5  # DESIGN «Order»: up to this asked probability, the mean meeting the target is enough
 _TINY: Final = 1e-12  # keeps logarithms finite; far below any latency [s] or throughput [tokens/s]
 
-OrderKey: TypeAlias = tuple[float, bool, float, float, float]
+OrderKey: TypeAlias = tuple[bool, bool, float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +116,12 @@ def slo_probability(slo: Slo, predictions: Predictions) -> FloatArray:
 def order(fitness: Fitness, candidates: Candidates, *, throughput_per_user: FloatArray) -> IntArray:
     """Return the indices of the candidates, best first.
 
-    Carrying the target comes first, then meeting every SLO, then cost, then throughput. Among candidates that miss an SLO the smaller
-    error comes before cost (it is 0 for all that meet them). Ties go to fewer devices, then the smaller layout and concurrency.
+    Carrying the target comes first, then meeting every SLO, then cost, then throughput. Where users are left unserved fewer of them, and
+    where an SLO is missed the smaller error, come before cost; both are 0 otherwise. Ties go to fewer devices, then to the smaller layout.
     """
     ties = (candidates.concurrency, candidates.pipeline_parallel, candidates.tensor_parallel, candidates.devices)
-    figures = (-throughput_per_user, fitness.cost_per_million_tokens, fitness.error_rate, ~fitness.meets_slo, fitness.uncarried)
-    return np.lexsort((*ties, *figures))
+    figures = (-throughput_per_user, fitness.cost_per_million_tokens, fitness.error_rate, fitness.uncarried)
+    return np.lexsort((*ties, *figures, ~fitness.meets_slo, fitness.uncarried > 0.0))
 
 
 def order_key(configuration: Configuration, workload: Workload) -> OrderKey:
@@ -129,8 +129,9 @@ def order_key(configuration: Configuration, workload: Workload) -> OrderKey:
     target = workload.target_concurrency(configuration.e2e_s)
     carried = configuration.replicas * configuration.candidate.concurrency
     return (
-        max(0.0, 1.0 - carried / target),
+        carried < target,
         not configuration.meets_slo,
+        max(0.0, 1.0 - carried / target),
         configuration.error_rate,
         configuration.cost_per_million_tokens,
         -configuration.throughput_per_user,

@@ -48,7 +48,7 @@ def divides(model: ModelSpec, layout: Layout) -> bool:
     """Return whether a model can be cut into this layout.
 
     Source:
-        CONTRACT «Clusters»; vLLM and SGLang refuse a tensor-parallel group that does not divide query heads, KV heads and feed-forward widths.
+        CONTRACT «Clusters»; vLLM and SGLang start only where TP divides query heads, KV heads (or they it) and feed-forward widths.
     """
     return layout.pipeline_parallel <= max(1, model.layers) and all(_block_divides(block, layout.tensor_parallel) for block in model.blocks)
 
