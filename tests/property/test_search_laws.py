@@ -28,7 +28,9 @@ SLOS = st.builds(
     throughput_per_user=st.one_of(st.none(), st.floats(1.0, 200.0)),
     min_probability=st.floats(0.0, 0.99),
 )
-GROUPS = st.builds(make_group, nodes=st.lists(st.integers(0, 8), min_size=1, max_size=3).map(tuple), memory_gb=st.sampled_from([16, 24, 48, 80]))
+GROUPS = st.builds(
+    make_group, nodes=st.lists(st.integers(0, 8), min_size=1, max_size=3).map(tuple), memory_gb=st.sampled_from([16, 24, 48, 80])
+)
 PARTS = st.builds(make_part, group=GROUPS, load=LOADS, slo=SLOS, top_k=st.integers(1, 8))
 
 

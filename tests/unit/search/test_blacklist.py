@@ -84,7 +84,8 @@ def test_out_of_memory_also_bars_whatever_needs_as_much():
 
 
 @pytest.mark.parametrize(
-    "change", [{"engine": EngineKind.SGLANG}, {"model_id": "org/other"}, {"memory_class_gb": 40}, {"expires_at": 500.0}, {"expires_at": 499.0}]
+    "change",
+    [{"engine": EngineKind.SGLANG}, {"model_id": "org/other"}, {"memory_class_gb": 40}, {"expires_at": 500.0}, {"expires_at": 499.0}],
 )
 def test_an_entry_of_another_engine_model_memory_class_or_time_concerns_nothing(change):
     entry = make_entry(PART)

@@ -16,7 +16,10 @@ SLO = Slo(ttft_s=0.5, e2e_s=4.0, throughput_per_user=40.0)
 
 def figures(ttft_s, e2e_s, throughput, spread=1.25):
     return predictions(
-        ttft_s=np.array(ttft_s, dtype=float), e2e_s=np.array(e2e_s, dtype=float), throughput_per_user=np.array(throughput, dtype=float), spread=spread
+        ttft_s=np.array(ttft_s, dtype=float),
+        e2e_s=np.array(e2e_s, dtype=float),
+        throughput_per_user=np.array(throughput, dtype=float),
+        spread=spread,
     )
 
 
