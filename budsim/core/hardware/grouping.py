@@ -1,19 +1,23 @@
-"""Hardware groups: the free devices of a cluster by device type and model."""
+"""A cluster split into hardware groups: free devices of one type and model."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from budsim.core.errors import UnknownDevice
-from budsim.core.hardware.device_types import CPU_HIGH, device_type_of, label_of
-from budsim.core.hardware.matching import accelerator_of
+from budsim.core.hardware.availability import Vacancy, vacancy
+from budsim.core.hardware.device_types import device_label
+from budsim.core.hardware.figures import accelerator_of
 from budsim.core.hardware.spec import Accelerator, Cluster, Device, DeviceType, HardwareGroup, HardwareMode, Node, NodeShare
 
-BUSY_CORES = 0.05  # CONTRACT «Clusters»: cpu_high is free under 5 % of its cores
+# Devices whose free memory lies in the same eighth of the largest one's share a group, planned on the least of them: every replica
+# fits on each device, a nearly full one does not spoil the others, and a model never makes more than eight groups.
+MEMORY_BANDS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """A device that was not grouped, and why."""
+class RejectedDevice:
+    """What was left out of the groups, and why; device «-» stands for the whole node, node «-» for the whole cluster."""
 
     node: str
     device: str
@@ -22,127 +26,124 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouping:
-    """What of a cluster can carry a deployment."""
+    """The hardware groups of a cluster, and what is in none."""
 
     groups: tuple[HardwareGroup, ...]
-    rejected: tuple[LeftOut, ...]
+    rejected: tuple[RejectedDevice, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Share:
+class _Offer:
+    node: Node
     device: Device
-    accelerator: Accelerator
     label: str
-    memory_bytes: float
-    node: NodeShare
+    accelerator: Accelerator
+    vacancy: Vacancy
 
 
-def hardware_groups(cluster: Cluster, mode: HardwareMode, *, skip_master_for_cpu: bool) -> Grouping:
-    """Return the groups of a cluster and what was left out.
+def hardware_groups(cluster: Cluster, mode: HardwareMode, *, skip_master_for_cpu: bool = True) -> Grouping:
+    """Return the groups of a cluster by device type and model, and everything left out with its reason.
 
-    Slices of shared devices are grouped with the memory of the smallest, so that a replica fits any of them.
+    Args:
+        cluster: Topology as reported.
+        mode: Whole free devices, or one slice of each shared device.
+        skip_master_for_cpu: Leave CPUs of master nodes alone.
+
+    Source:
+        CONTRACT «Clusters».
     """
-    shares: dict[tuple[str, str], list[_Share]] = {}
-    rejected: list[LeftOut] = []
+    offers: list[_Offer] = []
+    rejected: list[RejectedDevice] = [] if cluster.nodes else [RejectedDevice(node="-", device="-", reason="the cluster reports no nodes")]
     for node in cluster.nodes:
-        for found in _node_shares(node, mode, skip_master_for_cpu=skip_master_for_cpu):
-            if isinstance(found, LeftOut):
-                rejected.append(found)
-            else:
-                shares.setdefault((found.label, found.accelerator.name), []).append(found)
-    groups = tuple(_group(cluster.id, mode, members) for _, members in sorted(shares.items()))
-    return Grouping(groups=groups, rejected=tuple(rejected))
+        for found in _of_node(node, mode, skip_master_for_cpu=skip_master_for_cpu):
+            match found:
+                case _Offer():
+                    offers.append(found)
+                case RejectedDevice():
+                    rejected.append(found)
+    return Grouping(groups=tuple(_groups(cluster.id, mode, offers)), rejected=tuple(rejected))
 
 
-def _node_shares(node: Node, mode: HardwareMode, *, skip_master_for_cpu: bool) -> Iterator[_Share | LeftOut]:
+def _of_node(node: Node, mode: HardwareMode, *, skip_master_for_cpu: bool) -> Iterator[_Offer | RejectedDevice]:
+    closed = _closed(node)
+    if closed:
+        yield RejectedDevice(node=node.name, device="-", reason=closed)
+        return
     for device in node.devices:
-        reason = _unusable(node, device, mode, skip_master_for_cpu=skip_master_for_cpu)
-        if reason:
-            yield LeftOut(node=node.name, device=device.name, reason=reason)
-            continue
-        try:
-            yield _share(node, device, mode)
-        except UnknownDevice as error:
-            yield LeftOut(node=node.name, device=device.name, reason=str(error))
+        found = _offer(node, device, mode, skip_master_for_cpu=skip_master_for_cpu)
+        yield RejectedDevice(node=node.name, device=device.name, reason=found) if isinstance(found, str) else found
 
 
-def _unusable(node: Node, device: Device, mode: HardwareMode, *, skip_master_for_cpu: bool) -> str:
+def _closed(node: Node) -> str | None:
     if not node.ready:
-        return "the node's status is false"
+        return "the node's status is not true"
     if not node.schedulable:
         return "the node is not schedulable"
-    is_cpu = device.type.strip().lower().startswith("cpu")
-    if is_cpu and node.is_master and skip_master_for_cpu:
-        return "CPUs of master nodes are left to the control plane (BUDSIM_SKIP_MASTER_NODE_FOR_CPU)"
-    if mode is HardwareMode.SHARED:
-        return _no_slice(device, is_cpu=is_cpu)
-    return _busy(device)
+    return None if node.devices else "the node reports no devices"
 
 
-def _busy(device: Device) -> str:
-    """Return why a device is not free as a whole."""
-    if device.type.strip().lower() == CPU_HIGH and device.cores:
-        share = (device.utilized_cores or 0.0) / device.cores
-        return "" if share < BUSY_CORES else f"{share:.0%} of its cores are in use"
-    reported = [value for value in (device.core_utilization_percent, device.memory_utilization_percent) if value is not None]
-    if reported:
-        return "" if not any(reported) else f"utilisation is {' / '.join(f'{value:g} %' for value in reported)}, a dedicated device needs 0"
-    return "" if device.available_count > 0 else "no device is free (available_count 0)"
+def _offer(node: Node, device: Device, mode: HardwareMode, *, skip_master_for_cpu: bool) -> _Offer | str:
+    try:
+        label, accelerator = device_label(device), accelerator_of(device)
+    except UnknownDevice as error:
+        return str(error)
+    if accelerator.device_type is DeviceType.CPU and node.is_master and skip_master_for_cpu:
+        return "CPUs of master nodes are skipped"
+    free = vacancy(device, accelerator, mode)
+    if isinstance(free, str):
+        return free
+    # A plain «gpu» without vendor is what the catalogue says its name is.
+    settled = label if accelerator.device_type is DeviceType.CPU else accelerator.device_type.value
+    return _Offer(node=node, device=device, label=settled, accelerator=accelerator, vacancy=free)
 
 
-def _no_slice(device: Device, *, is_cpu: bool) -> str:
-    if not is_cpu and device.memory_allocated_bytes is None:
-        return "shared mode needs memory_allocated_gb, which was not sent"
-    return "" if _free_memory(device) is None or (_free_memory(device) or 0) > 0 else "no memory is free"
+def _groups(cluster_id: str, mode: HardwareMode, offers: Sequence[_Offer]) -> Iterator[HardwareGroup]:
+    by_model: dict[tuple[str, str], list[_Offer]] = {}
+    for offer in offers:
+        by_model.setdefault((offer.label, offer.accelerator.name), []).append(offer)
+    for _, same in sorted(by_model.items()):
+        for band in _bands(same):
+            yield _group(cluster_id, mode, band)
 
 
-def _free_memory(device: Device) -> float | None:
-    used = device.memory_allocated_bytes if device.memory_allocated_bytes is not None else device.utilized_memory_bytes
-    return None if device.memory_bytes is None else device.memory_bytes - (used or 0.0)
+def _bands(offers: Sequence[_Offer]) -> Iterator[Sequence[_Offer]]:
+    """Yield the offers by band of free memory, most memory first."""
+    largest = max(offer.vacancy.memory_bytes for offer in offers)
+    bands: dict[int, list[_Offer]] = {}
+    for offer in offers:
+        band = min(MEMORY_BANDS - 1, int(MEMORY_BANDS * offer.vacancy.memory_bytes / largest))
+        bands.setdefault(band, []).append(offer)
+    for _, band_offers in sorted(bands.items(), reverse=True):
+        yield band_offers
 
 
-def _share(node: Node, device: Device, mode: HardwareMode) -> _Share:
-    accelerator = accelerator_of(device)
-    memory = accelerator.memory_bytes
-    if mode is HardwareMode.SHARED:
-        used = device.memory_allocated_bytes if device.memory_allocated_bytes is not None else device.utilized_memory_bytes
-        memory = memory - (used or 0.0)
-    is_cpu = device_type_of(device) is DeviceType.CPU
-    count = max(1, device.sockets or device.available_count) if is_cpu else max(1, device.available_count)
-    slices = 1 if device.device_uuid or mode is HardwareMode.SHARED else count
-    ids = (device.device_uuid,) if device.device_uuid else ()
-    return _Share(
-        device=device,
-        accelerator=accelerator,
-        label=label_of(device),
-        memory_bytes=memory,
-        node=NodeShare(node_id=node.id, node_name=node.name, devices=slices, device_ids=ids),
+def _group(cluster_id: str, mode: HardwareMode, offers: Sequence[_Offer]) -> HardwareGroup:
+    # Where nodes send different figures for one model, a replica may land on the slowest.
+    slowest = min(
+        (offer.accelerator for offer in offers), key=lambda each: (each.bandwidth_bytes_per_s, each.fp16_flop_per_s, each.memory_bytes)
     )
-
-
-def _joined(one: NodeShare, other: NodeShare) -> NodeShare:
-    return replace(one, devices=one.devices + other.devices, device_ids=one.device_ids + other.device_ids)
-
-
-def _group(cluster_id: str, mode: HardwareMode, members: list[_Share]) -> HardwareGroup:
-    first = members[0]
-    nodes: dict[str, NodeShare] = {}
-    for member in members:
-        share = member.node
-        known = nodes.get(share.node_id)
-        nodes[share.node_id] = (
-            share
-            if known is None
-            else replace(known, devices=known.devices + share.devices, device_ids=known.device_ids + share.device_ids)
-        )
+    first = offers[0].device
     return HardwareGroup(
         cluster_id=cluster_id,
-        device_label=first.label,
-        device_name=first.device.name,
-        accelerator=first.accelerator,
+        device_label=offers[0].label,
+        device_name=first.name,
+        accelerator=slowest,
         mode=mode,
-        memory_bytes=min(member.memory_bytes for member in members),
-        nodes=tuple(nodes.values()),
-        device_model=first.device.device_model,
-        raw_name=first.device.raw_name,
+        memory_bytes=min(offer.vacancy.memory_bytes for offer in offers),
+        nodes=tuple(_shares(offers)),
+        device_model=first.device_model,
+        raw_name=first.raw_name,
     )
+
+
+def _shares(offers: Iterable[_Offer]) -> Iterator[NodeShare]:
+    """Yield one share per node: the entries of a node count together, as HAMI sends each GPU by itself."""
+    by_node: dict[str, list[_Offer]] = {}
+    for offer in offers:
+        by_node.setdefault(offer.node.id, []).append(offer)
+    for node_id, same in by_node.items():
+        devices = sum(offer.vacancy.devices for offer in same)
+        named = tuple(offer.device.device_uuid for offer in same if offer.device.device_uuid and offer.vacancy.devices == 1)
+        yield NodeShare(
+            node_id=node_id, node_name=same[0].node.name, devices=devices, device_ids=named if len(set(named)) == devices else ()
+        )

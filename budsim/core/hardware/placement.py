@@ -1,0 +1,100 @@
+"""Replicas put on the real nodes: which node gives which devices to which stage."""
+
+from dataclasses import dataclass
+
+from budsim.core.errors import InvalidDeployment
+from budsim.core.hardware.spec import HardwareGroup, Link, NodeShare
+from budsim.core.hardware.topology import max_replicas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePlacement:
+    """The devices of one pipeline stage, all on one node; ids where the cluster named its devices."""
+
+    node_id: str
+    node_name: str
+    devices: int
+    device_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaPlacement:
+    """The stages of one replica, in pipeline order."""
+
+    stages: tuple[StagePlacement, ...]
+
+    @property
+    def spans_nodes(self) -> bool:
+        """Whether a hop between stages leaves a node."""
+        return len({stage.node_id for stage in self.stages}) > 1
+
+
+def place(group: HardwareGroup, *, tensor_parallel: int, pipeline_parallel: int, replicas: int) -> tuple[ReplicaPlacement, ...]:
+    """Return where so many replicas stand.
+
+    Each goes to the node it fills best; one that no node holds alone takes the roomiest nodes first, to cross few of them.
+
+    Args:
+        group: Free devices by node.
+        tensor_parallel: Devices of one stage. [devices]
+        pipeline_parallel: Stages of one replica. [stages]
+        replicas: How many to place.
+
+    Raises:
+        InvalidDeployment: The nodes do not hold so many.
+    """
+    held = max_replicas(group, tensor_parallel=tensor_parallel, pipeline_parallel=pipeline_parallel)
+    if replicas > held:
+        raise InvalidDeployment(
+            f"{replicas} replicas of TP {tensor_parallel} × PP {pipeline_parallel} were asked for, "
+            f"the {group.total_devices} devices of {group.device_name} on {group.cluster_id} hold {held}.",
+            param="replicas",
+            remedy=f"Ask for at most {held}." if held else "Choose a layout that the nodes carry.",
+        )
+    room = [_Room(share) for share in group.nodes]
+    return tuple(_place_one(room, tensor_parallel, pipeline_parallel) for _ in range(replicas))
+
+
+def link_for(group: HardwareGroup, *, tensor_parallel: int, pipeline_parallel: int, replicas: int = 1) -> Link:
+    """Return the link of the hops between pipeline stages: between nodes as soon as one replica spans them.
+
+    Raises:
+        InvalidDeployment: The nodes do not hold so many replicas.
+    """
+    if pipeline_parallel == 1:
+        return group.accelerator.intra_node
+    placed = place(group, tensor_parallel=tensor_parallel, pipeline_parallel=pipeline_parallel, replicas=replicas)
+    return group.accelerator.inter_node if any(replica.spans_nodes for replica in placed) else group.accelerator.intra_node
+
+
+class _Room:
+    """What is left of one node while replicas are placed."""
+
+    def __init__(self, share: NodeShare) -> None:
+        self._share = share
+        self.free = share.devices
+
+    def take(self, devices: int) -> StagePlacement:
+        first = self._share.devices - self.free
+        self.free -= devices
+        return StagePlacement(
+            node_id=self._share.node_id,
+            node_name=self._share.node_name,
+            devices=devices,
+            device_ids=self._share.device_ids[first : first + devices],
+        )
+
+
+def _place_one(room: list[_Room], tensor_parallel: int, pipeline_parallel: int) -> ReplicaPlacement:
+    stages: list[StagePlacement] = []
+    while len(stages) < pipeline_parallel:
+        missing = pipeline_parallel - len(stages)
+        node = _best_node(room, tensor_parallel, missing)
+        stages.extend(node.take(tensor_parallel) for _ in range(min(missing, node.free // tensor_parallel)))
+    return ReplicaPlacement(stages=tuple(stages))
+
+
+def _best_node(room: list[_Room], tensor_parallel: int, stages: int) -> _Room:
+    """Return the tightest node that holds all these stages, else the roomiest."""
+    whole = [node for node in room if node.free >= tensor_parallel * stages]
+    return min(whole, key=lambda node: node.free) if whole else max(room, key=lambda node: node.free)
