@@ -1,12 +1,12 @@
 """Replicas on the real nodes."""
 
-from budsim.core.hardware.topology import place
+from budsim.core.hardware.placement import ReplicaPlacement, place
 from budsim.core.ranking.recommendation import PlacedDevices, PlacedReplica, RankedConfiguration
 from budsim.core.search.part import Configuration, Part
 
 
 def placed(part: Part, configuration: Configuration) -> RankedConfiguration:
-    """Return a configuration with its replicas on the nodes of its group; fewer where no more find room."""
+    """Return a configuration with its replicas on the nodes of its group."""
     candidate = configuration.candidate
     replicas = place(
         part.group,
@@ -14,16 +14,21 @@ def placed(part: Part, configuration: Configuration) -> RankedConfiguration:
         pipeline_parallel=candidate.pipeline_parallel,
         replicas=configuration.replicas,
     )
-    placement = tuple(
-        PlacedReplica(
-            nodes=tuple(
-                PlacedDevices(node_id=share.node_id, node_name=share.node_name, devices=share.devices, device_ids=share.device_ids)
-                for share in replica.shares
-            )
+    return RankedConfiguration(part=part, configuration=configuration, placement=tuple(_by_node(replica) for replica in replicas))
+
+
+def _by_node(replica: ReplicaPlacement) -> PlacedReplica:
+    """Return what each node gives, over all the stages that stand on it."""
+    nodes: dict[str, PlacedDevices] = {}
+    for stage in replica.stages:
+        before = nodes.get(stage.node_id)
+        nodes[stage.node_id] = PlacedDevices(
+            node_id=stage.node_id,
+            node_name=stage.node_name,
+            devices=stage.devices + (before.devices if before else 0),
+            device_ids=(before.device_ids if before else ()) + stage.device_ids,
         )
-        for replica in replicas
-    )
-    return RankedConfiguration(part=part, configuration=configuration, placement=placement)
+    return PlacedReplica(nodes=tuple(nodes.values()))
 
 
 def carried_users(ranked: RankedConfiguration) -> int:

@@ -80,6 +80,8 @@ def _memory(part: Part, plan: MemoryPlan, index: int) -> MemoryBreakdown:
         total_bytes=total,
         usable_bytes=usable,
         gpu_memory_utilization=gpu_memory_utilization(
-            total_bytes=total, usable_bytes=usable, device_bytes=part.group.accelerator.memory_bytes
+            total_bytes=total,
+            usable_bytes=usable,
+            device_bytes=max(part.group.accelerator.memory_bytes, part.group.memory_bytes),  # the catalogue knows no memory of a CPU
         ),
     )

@@ -8,10 +8,10 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from budsim.core.engines.candidates import BoolArray, Candidates, FloatArray, IntArray
+from budsim.core.hardware.pricing import cost_per_million_tokens
 from budsim.core.predictors.protocol import Interval, Predictions
 from budsim.core.search.part import Configuration, Part
 from budsim.core.slo import Slo
-from budsim.core.units import MILLION, SECONDS_PER_HOUR
 from budsim.core.workload import Workload
 
 Z_95: Final = 1.6448536269514722  # 95 % quantile of the standard normal distribution
@@ -52,7 +52,6 @@ def judge(part: Part, candidates: Candidates, predictions: Predictions, *, max_r
         max_replicas: Replicas of each candidate the group holds, shape (n,).
     """
     targets = np.array([part.workload.target_concurrency(e2e_s) for e2e_s in predictions.e2e_s.tolist()], dtype=np.int64)
-    usd_per_hour = np.multiply(candidates.devices, part.price.usd_per_hour, dtype=np.float64)
     replicas = np.minimum(-(-targets // candidates.concurrency), max_replicas)
     probability = slo_probability(part.slo, predictions)
     meets = meets_means(part.slo, predictions)
@@ -62,23 +61,12 @@ def judge(part: Part, candidates: Candidates, predictions: Predictions, *, max_r
         error_rate=error_rate(part.slo, predictions),
         meets_slo=meets,
         slo_probability=probability,
-        cost_per_million_tokens=cost_per_million_tokens(usd_per_hour, predictions.throughput_per_user * candidates.concurrency),
+        cost_per_million_tokens=cost_per_million_tokens(
+            part.price.usd_per_hour, candidates.devices, predictions.throughput_per_user, candidates.concurrency
+        ),
         replicas=replicas,
         uncarried=np.maximum(0.0, 1.0 - replicas * candidates.concurrency / targets),
     )
-
-
-def cost_per_million_tokens(usd_per_hour: FloatArray, tokens_per_s: FloatArray) -> FloatArray:
-    """Return the cost of 10⁶ output tokens of one replica. [$]
-
-    Args:
-        usd_per_hour: Price of all its devices, shape (n,). [$/h]
-        tokens_per_s: Output tokens of all its users, shape (n,). [tokens/s]
-
-    Source:
-        CONTRACT «Memory, cost»; PHYSICS 18. Input tokens are not counted.
-    """
-    return usd_per_hour / (tokens_per_s * SECONDS_PER_HOUR) * MILLION
 
 
 def error_rate(slo: Slo, predictions: Predictions) -> FloatArray:

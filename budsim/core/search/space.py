@@ -9,7 +9,7 @@ from budsim.core.engines.candidates import Candidate, Candidates, IntArray
 from budsim.core.engines.knobs import default_candidate
 from budsim.core.engines.spec import EngineKind, Scenario
 from budsim.core.hardware.spec import DeviceType, HardwareMode
-from budsim.core.hardware.topology import max_replicas, valid_layouts
+from budsim.core.hardware.topology import max_replicas, model_divides, valid_layouts
 from budsim.core.model.spec import AttentionKind, LayerBlock, ModelSpec
 from budsim.core.search.part import Layout, Part
 
@@ -50,7 +50,9 @@ def divides(model: ModelSpec, layout: Layout) -> bool:
     Source:
         CONTRACT «Clusters»; vLLM and SGLang start only where TP divides query heads, KV heads (or they it) and feed-forward widths.
     """
-    return layout.pipeline_parallel <= max(1, model.layers) and all(_block_divides(block, layout.tensor_parallel) for block in model.blocks)
+    tensor, pipeline = layout.tensor_parallel, layout.pipeline_parallel
+    whole = model_divides(query_heads=model.query_heads, layers=model.layers, tensor_parallel=tensor, pipeline_parallel=pipeline)
+    return whole and all(_block_divides(block, tensor) for block in model.blocks)
 
 
 def concurrency_limit(engine: EngineKind) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from budsim.core.engines.candidates import Candidates
 from budsim.core.engines.knobs import default_candidate
-from budsim.core.search.fitness import cost_per_million_tokens, error_rate, judge, meets_means, order, slo_probability
+from budsim.core.search.fitness import error_rate, judge, meets_means, order, slo_probability
 from budsim.core.slo import Slo
 from tests.support.search_fakes import make_engine, make_load, make_part, predictions
 
@@ -55,15 +55,11 @@ def test_a_figure_on_its_target_meets_it():
     assert meets_means(SLO, figures([0.5], [4.0], [40.0]))[0]
 
 
-def test_cost_of_a_million_output_tokens():
-    # 2 devices at $2/h = $4/h; 16 users × 25 tokens/s = 400 tokens/s = 1.44 million an hour; 4 / 1.44 = $2.777…
-    assert cost_per_million_tokens(np.array([4.0]), np.array([400.0]))[0] == pytest.approx(4 / 1.44)
-
-
 def test_the_price_of_a_candidate_counts_all_its_devices():
+    # 2 devices at $2/h = $4/h; 16 users × 25 tokens/s = 400 tokens/s = 1.44 million an hour; 4 / 1.44 = $2.777…
     part = make_part(usd_per_hour=2.0)
     found = judge(part, rows(16, tensor_parallel=2), figures([0.1], [1.0], [25.0]), max_replicas=np.array([4]))
-    assert found.cost_per_million_tokens[0] == pytest.approx(4 / 1.44)  # as above
+    assert found.cost_per_million_tokens[0] == pytest.approx(4 / 1.44)
 
 
 def test_replicas_divide_the_target_and_stop_at_what_the_group_holds():
