@@ -30,10 +30,10 @@ def explain(best: RankedConfiguration, *, slo: Slo, users: int, excluded: Iterab
     """
     part, found = best.part, best.configuration
     candidate, group = found.candidate, part.group
-    replicas = "1 replica" if best.replicas == 1 else f"{best.replicas} replicas"
+    replicas, carry = ("1 replica", "carries") if best.replicas == 1 else (f"{best.replicas} replicas", "carry")
     clauses = [
         f"{replicas} of {part.engine.kind} at TP={candidate.tensor_parallel}, PP={candidate.pipeline_parallel} on {group.device_name} "
-        f"carry {users} users, {candidate.concurrency} each at most, bounded by {_BOUND_WORDS[found.bound]}",
+        f"{carry} {users} users, {candidate.concurrency} each at most, bounded by {_BOUND_WORDS[found.bound]}",
         _slo_clause(found, slo),
         f"{bytes_to_gb(found.memory.total_bytes):.1f} of {bytes_to_gb(found.memory.usable_bytes):.1f} GB usable are taken per device",
         f"${found.cost_per_million_tokens:.4g} per 10⁶ output tokens at ${part.price.usd_per_hour:.4g}/h per device ({part.price.source})",

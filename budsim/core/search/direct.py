@@ -56,15 +56,16 @@ def different(ranked: IntArray, judged: Judged, *, limit: int) -> list[int]:
         judged: What they were judged by.
         limit: Most indices returned.
     """
+    columns = (judged.candidates.tensor_parallel, judged.candidates.pipeline_parallel, judged.candidates.concurrency)
+    tiers = (judged.fitness.uncarried > 0.0, ~judged.fitness.meets_slo)
     seen: dict[tuple[int, int], list[int]] = {}
     proposals: list[tuple[bool, bool, int, int]] = []
-    for rank, index in enumerate(ranked.tolist()):
-        row = judged.candidates.row(index)
-        chosen = seen.setdefault((row.tensor_parallel, row.pipeline_parallel), [])
-        if all(max(row.concurrency, other) >= APART * min(row.concurrency, other) for other in chosen):
-            tier = (bool(judged.fitness.uncarried[index] > 0.0), not judged.fitness.meets_slo[index])
-            proposals.append((*tier, len(chosen), rank))
-            chosen.append(row.concurrency)
+    rows = zip(*(column[ranked].tolist() for column in (*columns, *tiers)), strict=True)
+    for rank, (tensor, pipeline, users, short, missed) in enumerate(rows):
+        chosen = seen.setdefault((tensor, pipeline), [])
+        if all(max(users, other) >= APART * min(users, other) for other in chosen):
+            proposals.append((short, missed, len(chosen), rank))
+            chosen.append(users)
     return [int(ranked[rank]) for rank in sorted(proposal[-1] for proposal in sorted(proposals)[:limit])]
 
 

@@ -165,7 +165,7 @@ def test_the_explanation_names_bound_margins_memory_price_and_what_feedback_left
     cluster = recommend(findings_of(part, results=[result_of(part, entry)], slo=slo)).clusters[0]
     # TP=1, 32 users: TTFT 0.42 of 0.84 s; E2E 4.02 of 5.025; 101/4.02 = 25.1 tokens/s, 26 % over 20; 16 + 32 + 1 of 72 GB
     for clause in (
-        "1 replica of vllm at TP=1, PP=1 on ACC-80GB carry 32 users",
+        "1 replica of vllm at TP=1, PP=1 on ACC-80GB carries 32 users",
         "bounded by memory bandwidth",
         "TTFT 420 ms against 840 ms (50% to spare)",
         "25.1 tokens/s per user against 20.0 (26% to spare)",
