@@ -2,30 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from budsim.core.errors import InvalidInput, Unavailable
+from budsim.services.connection import KafkaConnection
 from budsim.services.ports import OutgoingMessage
 
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KafkaConnection:
-    """How to reach Kafka; SASL and TLS as aiokafka names them."""
-
-    bootstrap: str
-    security: tuple[tuple[str, Any], ...] = ()
-    request_timeout_s: float = 20.0
-
-    def options(self) -> dict[str, Any]:
-        """Return the arguments every aiokafka client takes."""
-        return {"bootstrap_servers": self.bootstrap, **dict(self.security)}
 
 
 class KafkaPublisher:

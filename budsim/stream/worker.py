@@ -11,7 +11,7 @@ from typing import Any
 import faust
 from faust.types.auth import SASLMechanism
 
-from budsim.stream.producer import KafkaConnection
+from budsim.services.connection import KafkaConnection
 
 SHUTDOWN_S = 9.0  # SIGTERM must end a worker within 10 s, also when the broker is gone and a clean leave would wait for it
 

@@ -23,7 +23,9 @@ def group(*devices: int, device: str = "H100-SXM-80GB", mode: HardwareMode = Har
         mode=mode,
         memory_bytes=accelerator.memory_bytes,
         nodes=tuple(
-            NodeShare(node_id=f"id-{index}", node_name=f"n{index}", devices=count, device_ids=tuple(f"gpu-{index}-{i}" for i in range(count)))
+            NodeShare(
+                node_id=f"id-{index}", node_name=f"n{index}", devices=count, device_ids=tuple(f"gpu-{index}-{i}" for i in range(count))
+            )
             for index, count in enumerate(devices)
         ),
     )

@@ -11,7 +11,7 @@ from budsim.core.ranking.placement import carried_share, carried_users, placed, 
 from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration
 from budsim.core.search.fitness import OrderKey, order_key
 from budsim.core.search.pareto import front
-from budsim.core.search.part import Part, PartResult
+from budsim.core.search.part import Configuration, Part, PartResult
 from budsim.core.slo import Slo
 
 MAX_PARETO: Final = 20  # points of the front that travel with a cluster
@@ -47,14 +47,12 @@ def offer(cluster_id: str, found: Sequence[tuple[Part, PartResult]], *, top_k: i
         found: Its parts with their results.
         top_k: Most configurations kept.
     """
-    best = sorted((placed(part, item) for part, result in found for item in result.configurations), key=rank_key)
-    carriers = [ranked for ranked in best if carried_share(ranked) >= 1.0]
-    points = [(part, item) for part, result in found for item in result.pareto]
+    best = _furthest(sorted(_placed((part, result.configurations) for part, result in found), key=rank_key))
     return Offer(
         cluster_id=cluster_id,
         results=tuple(result for _, result in found),
-        configurations=tuple((carriers or best)[:top_k]),
-        pareto=tuple(_front([placed(part, item) for part, item in points])),
+        configurations=tuple(best[:top_k]),
+        pareto=tuple(_front(_furthest(_placed((part, result.pareto) for part, result in found)))),
     )
 
 
@@ -64,13 +62,14 @@ def rank_key(ranked: RankedConfiguration) -> RankKey:
     return order_key(found, part.workload), part.engine.preference, part.part_id, found.config_id
 
 
-def as_recommendation(source: Offer, *, slo: Slo, warnings: Iterable[str], also_on: Sequence[str] = ()) -> ClusterRecommendation:
-    """Return a cluster that has a configuration as recommended, explained; `also_on` are the clusters it shares the load with."""
+def as_recommendation(source: Offer, *, slo: Slo, warnings: Iterable[str], shared: Sequence[str] = ()) -> ClusterRecommendation:
+    """Return a cluster that has a configuration as recommended, explained; `shared` are the clusters that carry the load together."""
     best = source.best
     excluded = tuple(dict.fromkeys(config_id for result in source.results for config_id in result.excluded))
     explanation = explain(best, slo=slo, users=min(carried_users(best), target_users(best)), excluded=excluded)
-    if also_on:
-        explanation = f"together with {', '.join(also_on)} it carries {target_users(best)} users: {explanation}"
+    others = [name for name in shared if name != source.cluster_id]
+    if others:
+        explanation = f"together with {', '.join(others)} it carries {target_users(best)} users: {explanation}"
     notes = [result.method_note for result in source.results if result.method_note]
     said = [*warnings, *notes, *([left_out(excluded)] if excluded else [])]
     return ClusterRecommendation(
@@ -81,6 +80,15 @@ def as_recommendation(source: Offer, *, slo: Slo, warnings: Iterable[str], also_
         explanation=explanation,
         warnings=tuple(dict.fromkeys(said)),
     )
+
+
+def _placed(found: Iterable[tuple[Part, tuple[Configuration, ...]]]) -> list[RankedConfiguration]:
+    return [placed(part, item) for part, items in found for item in items]
+
+
+def _furthest(ranked: Sequence[RankedConfiguration]) -> Sequence[RankedConfiguration]:
+    """Return those that carry the target; when none does, all."""
+    return [item for item in ranked if carried_share(item) >= 1.0] or ranked
 
 
 def _front(points: Sequence[RankedConfiguration]) -> list[RankedConfiguration]:

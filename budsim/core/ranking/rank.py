@@ -68,11 +68,8 @@ def _ranked(offers: Iterable[Offer], findings: Findings) -> tuple[ClusterRecomme
     given = sorted((item for item in offers if item.configurations), key=_cluster_key)
     carrying = [item for item in given if item.carries]
     chosen = carrying if carrying or not findings.spread else _together(given)
-    names = [item.cluster_id for item in chosen] if not carrying else []
-    return tuple(
-        as_recommendation(item, slo=findings.slo, warnings=findings.warnings, also_on=[name for name in names if name != item.cluster_id])
-        for item in chosen
-    )
+    shared = () if carrying else tuple(item.cluster_id for item in chosen)
+    return tuple(as_recommendation(item, slo=findings.slo, warnings=findings.warnings, shared=shared) for item in chosen)
 
 
 def _together(offers: Iterable[Offer]) -> list[Offer]:

@@ -1,0 +1,88 @@
+"""PostgresClusters and PostgresPrices: what the streams reported."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from budsim.core.hardware.spec import Cluster
+from budsim.services.ports import StoredCluster
+from budsim.storage.engine import Sessions, transaction
+from budsim.storage.schema import ClusterOffsetRow, ClusterRow, PriceRow
+from budsim.storage.values import CLUSTER, dumped
+
+
+class PostgresClusters:
+    """The ClusterStore."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def find(self, cluster_id: str) -> StoredCluster | None:
+        """Return one cluster."""
+        async with transaction(self._sessions) as session:
+            row = await session.get(ClusterRow, cluster_id)
+        return _stored(row) if row is not None else None
+
+    async def all(self) -> Sequence[StoredCluster]:
+        """Return every known cluster."""
+        async with transaction(self._sessions) as session:
+            return [_stored(row) for row in await session.scalars(select(ClusterRow).order_by(ClusterRow.id))]
+
+    async def put(self, cluster: Cluster, *, updated_s: float, partition: int, offset: int) -> None:
+        """Set a cluster and the offset it came from."""
+        values = {"topology": dumped(CLUSTER, cluster), "updated_at": datetime.fromtimestamp(updated_s, tz=UTC)}
+        added = insert(ClusterRow).values(id=cluster.id, **values)
+        async with transaction(self._sessions) as session:
+            await session.execute(added.on_conflict_do_update(index_elements=[ClusterRow.id], set_=values))
+            await _advance(session, partition, offset)
+
+    async def remove(self, cluster_id: str, *, partition: int, offset: int) -> None:
+        """Remove a cluster and keep the offset."""
+        async with transaction(self._sessions) as session:
+            await session.execute(delete(ClusterRow).where(ClusterRow.id == cluster_id))
+            await _advance(session, partition, offset)
+
+    async def offsets(self) -> dict[int, int]:
+        """Return the last offset stored per partition."""
+        async with transaction(self._sessions) as session:
+            rows = await session.execute(select(ClusterOffsetRow.partition, ClusterOffsetRow.last_offset))
+            return dict(rows.tuples().all())
+
+
+class PostgresPrices:
+    """The PriceStore."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def all(self) -> dict[str, float]:
+        """Return $/h by key."""
+        async with transaction(self._sessions) as session:
+            return dict((await session.execute(select(PriceRow.key, PriceRow.usd_per_hour))).tuples().all())
+
+    async def put(self, key: str, usd_per_hour: float | None) -> None:
+        """Set a price, or remove it."""
+        async with transaction(self._sessions) as session:
+            if usd_per_hour is None:
+                await session.execute(delete(PriceRow).where(PriceRow.key == key))
+                return
+            added = insert(PriceRow).values(key=key, usd_per_hour=usd_per_hour)
+            await session.execute(
+                added.on_conflict_do_update(index_elements=[PriceRow.key], set_={"usd_per_hour": usd_per_hour, "updated_at": func.now()})
+            )
+
+
+async def _advance(session: AsyncSession, partition: int, offset: int) -> None:
+    added = insert(ClusterOffsetRow).values(partition=partition, last_offset=offset)
+    await session.execute(
+        added.on_conflict_do_update(
+            index_elements=[ClusterOffsetRow.partition], set_={"last_offset": func.greatest(ClusterOffsetRow.last_offset, offset)}
+        )
+    )
+
+
+def _stored(row: ClusterRow) -> StoredCluster:
+    return StoredCluster(cluster=CLUSTER.validate_python(row.topology), updated_s=row.updated_at.timestamp())

@@ -1,0 +1,58 @@
+"""Connections, and the one place where drivers' errors become Unavailable."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from asyncpg.exceptions import CannotConnectNowError, InsufficientResourcesError, OperatorInterventionError, PostgresConnectionError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from budsim.core.errors import Unavailable
+
+Sessions: TypeAlias = async_sessionmaker[AsyncSession]
+POOL_SIZE = 8
+CONNECT_S = 5.0
+COMMAND_S = 30.0
+_AWAY = (CannotConnectNowError, InsufficientResourcesError, OperatorInterventionError, PostgresConnectionError, ConnectionError)
+
+
+def create_engine(dsn: str) -> AsyncEngine:
+    """Return an engine for postgresql+asyncpg://…"""
+    return create_async_engine(
+        dsn,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_pre_ping=False,
+        pool_timeout=CONNECT_S,
+        connect_args={"timeout": CONNECT_S, "command_timeout": COMMAND_S},
+    )
+
+
+def create_sessions(engine: AsyncEngine) -> Sessions:
+    """Return a session factory."""
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+@asynccontextmanager
+async def transaction(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    """Yield a session in a transaction: committed at the end, rolled back on an error.
+
+    Raises:
+        Unavailable: PostgreSQL is away.
+    """
+    try:
+        async with sessions() as session, session.begin():
+            yield session
+    except (OperationalError, InterfaceError) as error:
+        raise _unavailable(error) from error
+    except DBAPIError as error:
+        if error.connection_invalidated or isinstance(error.orig and error.orig.__cause__, _AWAY):
+            raise _unavailable(error) from error
+        raise
+    except (*_AWAY, OSError) as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    return Unavailable(f"PostgreSQL is away ({type(error).__name__})", remedy="it is tried again until it answers")

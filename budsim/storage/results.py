@@ -1,0 +1,136 @@
+"""Rows of simulation_results from a recommendation."""
+
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from budsim.core.ranking.recommendation import ClusterRecommendation, PlacedDevices, RankedConfiguration, Recommendation
+from budsim.core.search.part import BlacklistEntry
+from budsim.core.units import GB, TERA, US_PER_S, bytes_to_gb, seconds_to_ms
+from budsim.services.request import SimulationRequest
+from budsim.storage.schema import SimulationResultRow
+from budsim.storage.values import ENTRY, dumped
+
+_RANKED = TypeAdapter(RankedConfiguration)
+_NOWHERE = PlacedDevices(node_id="", node_name="", devices=0)
+
+
+def result_rows(request: SimulationRequest, recommendation: Recommendation) -> list[SimulationResultRow]:
+    """Return one row per recommended configuration."""
+    return [
+        _row(request, ranked, rank=rank, cluster_rank=cluster_rank)
+        for cluster_rank, cluster in enumerate(recommendation.clusters)
+        for rank, ranked in enumerate(_distinct(cluster))
+    ]
+
+
+def _distinct(cluster: ClusterRecommendation) -> list[RankedConfiguration]:
+    """Best first, then what only the Pareto front has: feedback may name any of them."""
+    found = {ranked.configuration.config_id: ranked for ranked in (*cluster.configurations, *cluster.pareto)}
+    return list(found.values())
+
+
+def _row(request: SimulationRequest, ranked: RankedConfiguration, *, rank: int, cluster_rank: int) -> SimulationResultRow:
+    row = SimulationResultRow(workflow_id=request.workflow_id, rank=rank, cluster_rank=cluster_rank)
+    for columns in (_asked(request, ranked), _hardware(ranked), _engine(ranked), _figures(ranked)):
+        for name, value in columns.items():
+            setattr(row, name, value)
+    row.blacklist_key = ranked.part.key
+    row.blacklist_entry = dumped(ENTRY, entry_of(ranked))
+    row.top_k_configs = _RANKED.dump_python(ranked, mode="json", exclude={"part": {"model"}})
+    return row
+
+
+def entry_of(ranked: RankedConfiguration) -> BlacklistEntry:
+    """Return what feedback on this configuration would bar; reason and expiry are set then."""
+    candidate, part = ranked.configuration.candidate, ranked.part
+    return BlacklistEntry(
+        config_id=ranked.configuration.config_id,
+        engine=part.engine.kind,
+        model_id=part.model.model_id,
+        tensor_parallel=candidate.tensor_parallel,
+        pipeline_parallel=candidate.pipeline_parallel,
+        memory_class_gb=part.group.accelerator.memory_class_gb,
+        out_of_memory=False,
+        memory_bytes=ranked.configuration.memory.total_bytes,
+        reason="",
+        expires_at=0.0,
+    )
+
+
+def _asked(request: SimulationRequest, ranked: RankedConfiguration) -> dict[str, object]:
+    slo, load = request.slo, request.workload
+    return {
+        "config_id": UUID(ranked.configuration.config_id),
+        "part_id": UUID(ranked.part.part_id),
+        "model_name": request.model_uri[:255],
+        "model_version": ranked.part.model.revision[:50],
+        "input_tokens": load.input_tokens,
+        "output_tokens": load.output_tokens,
+        "target_concurrency": load.target_concurrency(ranked.configuration.e2e_s),
+        "target_ttft": seconds_to_ms(slo.ttft_s or 0.0),
+        "target_throughput_per_user": slo.throughput_per_user or 0.0,
+        "target_e2e_latency": slo.e2e_s or 0.0,
+    }
+
+
+def _hardware(ranked: RankedConfiguration) -> dict[str, object]:
+    group, device = ranked.part.group, ranked.part.group.accelerator
+    first = ranked.placement[0].nodes[0] if ranked.placement and ranked.placement[0].nodes else _NOWHERE
+    return {
+        "cluster_id": group.cluster_id,
+        "node_id": first.node_id,
+        "node_name": first.node_name,
+        "device_id": first.device_ids[0] if first.device_ids else f"{first.node_id}/{group.device_name}"[:255],
+        "device_name": group.device_name,
+        "device_type": group.device_label[:10],
+        "device_model": group.device_model,
+        "raw_name": group.raw_name,
+        "available_count": group.total_devices,
+        "cores": device.cores,
+        "mem_per_gpu_in_gb": bytes_to_gb(group.memory_bytes),
+        "hbm_bandwidth_in_gb_per_sec": device.bandwidth_bytes_per_s / GB,
+        "intra_node_bandwidth_in_gb_per_sec": device.intra_node.bandwidth_bytes_per_s / GB,
+        "intra_node_min_message_latency": device.intra_node.latency_s * US_PER_S,
+        "peak_fp16_tflops": device.fp16_flop_per_s / TERA,
+        "peak_i8_tflops": (device.int8_flop_per_s or 0.0) / TERA,
+        "peak_i4_tflops": (device.int4_flop_per_s or 0.0) / TERA,
+        "inter_node_bandwidth_in_gb_per_sec": device.inter_node.bandwidth_bytes_per_s / GB,
+    }
+
+
+def _engine(ranked: RankedConfiguration) -> dict[str, object]:
+    engine = ranked.part.engine
+    return {
+        "engine": engine.kind.value,
+        "engine_image": engine.image,
+        "engine_version": engine.version,
+        "tool_calling_parser_type": engine.tool_calling_parser,
+        "reasoning_parser_type": engine.reasoning_parser,
+        "architecture_family": engine.architecture_family,
+        "chat_template": engine.chat_template,
+        "supports_lora": engine.supports_lora,
+        "supports_pipeline_parallelism": engine.supports_pipeline_parallelism,
+    }
+
+
+def _figures(ranked: RankedConfiguration) -> dict[str, object]:
+    found = ranked.configuration
+    return {
+        "tp_size": found.candidate.tensor_parallel,
+        "pp_size": found.candidate.pipeline_parallel,
+        "concurrency": found.candidate.concurrency,
+        "replicas": ranked.replicas,
+        "ttft": seconds_to_ms(found.ttft_s),
+        "ttft_p5": seconds_to_ms(found.ttft_range_s.low),
+        "ttft_p95": seconds_to_ms(found.ttft_range_s.high),
+        "throughput_per_user": found.throughput_per_user,
+        "throughput_per_user_p5": found.throughput_range.low,
+        "throughput_per_user_p95": found.throughput_range.high,
+        "e2e_latency": found.e2e_s,
+        "e2e_latency_p5": found.e2e_range_s.low,
+        "e2e_latency_p95": found.e2e_range_s.high,
+        "error_rate": found.error_rate,
+        "cost_per_million_tokens": found.cost_per_million_tokens,
+        "meets_slo": found.meets_slo,
+    }
