@@ -8,8 +8,8 @@ from budsim.core.hardware.figures import sockets_sharing
 from budsim.core.hardware.spec import Accelerator, Device, DeviceType, HardwareMode
 from budsim.core.units import GB
 
-# CONTRACT «Clusters»: a cpu_high is free while fewer than this share of its cores is used.
-CPU_HIGH_BUSY: Final = 0.05
+# CONTRACT «Clusters»: a cpu_high is free while fewer than this share of its cores is used. [%]
+CPU_HIGH_BUSY_PERCENT: Final = 5
 # No board carries more sockets: a greater count without `sockets` counts something else, such as cores.
 _MOST_SOCKETS: Final = 8
 
@@ -44,8 +44,8 @@ def _cpu_refusal(device: Device, mode: HardwareMode) -> str | None:
         return None
     cores = device.cores or device.physical_cores
     if is_cpu_high(device) and cores and device.utilized_cores is not None:
-        used = device.utilized_cores / cores
-        return f"{device.utilized_cores:g} of {cores} cores are used, 5 % or more" if used >= CPU_HIGH_BUSY else None
+        busy = 100 * device.utilized_cores >= CPU_HIGH_BUSY_PERCENT * cores
+        return f"{device.utilized_cores:g} of {cores} cores are used, {CPU_HIGH_BUSY_PERCENT} % or more" if busy else None
     return _count_refusal(device)
 
 
