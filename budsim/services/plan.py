@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from budsim.core.errors import BudSimError, ClusterNotFound, NoCompatibleEngine, Unavailable
 from budsim.core.ranking.recommendation import Completion, Failure, Recommendation, Rejection
@@ -68,11 +69,14 @@ class Planner:
                 await self._end(request, _nothing_to_compute(planned.notes.rejections), rejections=planned.notes.rejections)
         await ports.outbox.publish(str(request.workflow_id))
 
-    async def refuse(self, request: SimulationRequest, error: BudSimError) -> None:
-        """End a workflow whose request could not be taken."""
-        await self._ports.workflows.insert_if_absent(request)
-        await self._end(request, failure_of(error), rejections=())
-        await self._ports.outbox.publish(str(request.workflow_id))
+    async def refuse(self, workflow_id: UUID, failure: Failure) -> bool:
+        """End a known workflow whose request cannot be taken; False when the id is not known."""
+        async with self._ports.workflows.locked(workflow_id) as workflow:
+            known = workflow is not None
+            if workflow is not None and not workflow.status.is_terminal:
+                await end_failed(workflow, workflow.request, ports=self._ports, failure=failure, step="validation")
+        await self._ports.outbox.publish(str(workflow_id))
+        return known
 
     async def _prepare(self, request: SimulationRequest) -> Split:
         ports = self._ports

@@ -1,7 +1,9 @@
 """Search: find the best configurations of a narrowed part, off the event loop."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from budsim.core.errors import BudSimError
 from budsim.core.search.part import PartResult, SearchTask
 from budsim.services.evaluate import worn_out
 from budsim.services.ports import ComputePool, Messages, OutgoingMessage, Stage, WorkflowStore
@@ -36,6 +38,7 @@ class Searcher:
         result = await self._pool.run(self._compute, task)
         return (self._messages.part_finished(part, result),)
 
-    def give_up(self, task: SearchTask, attempts: int) -> Sequence[OutgoingMessage]:
+    def give_up(self, task: SearchTask, error: BudSimError) -> Sequence[OutgoingMessage]:
         """Return the news that a part could not be computed."""
-        return (self._messages.part_finished(task.part, worn_out(task.part, attempts)),)
+        result = worn_out(task.part, self._max_attempts)
+        return (self._messages.part_finished(task.part, replace(result, reason=f"{result.reason}: {error.message}")),)

@@ -12,6 +12,7 @@ import faust
 from faust.types.auth import SASLMechanism
 
 from budsim.services.connection import KafkaConnection
+from budsim.stream.loop import MessageLoop, Route
 
 SHUTDOWN_S = 9.0  # SIGTERM must end a worker within 10 s, also when the broker is gone and a clean leave would wait for it
 
@@ -58,6 +59,15 @@ def create_faust_app(connection: KafkaConnection, options: WorkerOptions) -> fau
 def input_topic(app: faust.App, name: str) -> Any:
     """Return a topic of raw bytes: decoding happens in the loop, where a failure has an outcome."""
     return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", allow_empty=True)
+
+
+def register(app: faust.App, topic: str, loop: MessageLoop, route: Route[Any]) -> None:
+    """Run a route over a topic, one actor a partition."""
+
+    async def agent(stream: Any) -> None:
+        await loop.run(app, stream, route)
+
+    app.agent(input_topic(app, topic), name=route.agent, isolated_partitions=True)(agent)
 
 
 def attach(app: faust.App, name: str, task: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 from budsim.adapters.wire.recommendations import recommendation_event
-from budsim.core.ranking.recommendation import Recommendation
+from budsim.core.ranking.recommendation import Completion, Failure, Recommendation
 from budsim.core.search.part import Blacklist, Part, PartResult, SearchTask
 from budsim.services.ports import Clock, OutgoingMessage, StepProgress
 from budsim.services.request import SimulationRequest
 from topics import catalogue
 from topics.blacklist_updates import BlacklistUpdated
+from topics.clusters import ClusterUpdated
 from topics.evaluations import EvaluationRequested
 from topics.feedback import FeedbackGiven
 from topics.progress import ProgressContent, ProgressPayload, ProgressReported, ProgressStatus
@@ -47,6 +48,33 @@ class KafkaMessages:
         names = (self._prefix + catalogue.PROGRESS, *request.source_topics)
         workflow_id = request.workflow_id
         return [self._message(name, event, key=str(workflow_id), workflow_id=workflow_id, name=str(seq), full_name=True) for name in names]
+
+    def refusal(self, workflow_id: UUID, failure: Failure) -> Sequence[OutgoingMessage]:
+        """Return the failed progress event and the failed answer of a request that could not be read."""
+        text = f"{failure.message}. {failure.remedy}".strip()
+        content = ProgressContent(title="Validation", message=text, status=ProgressStatus.FAILED, primary_action="retry")
+        payload = ProgressPayload(event="validation", workflow_id=str(workflow_id), content=content)
+        event = ProgressReported(payload=payload, workflow_id=str(workflow_id), seq=0)
+        answer = Recommendation(
+            workflow_id=str(workflow_id), completion=Completion.FAILED, clusters=(), failure=failure, created_s=self._clock.now_s()
+        )
+        progress = self._message(catalogue.PROGRESS, event, key=str(workflow_id), workflow_id=workflow_id, name="refused")
+        return [progress, self.recommendation(answer)]
+
+    def feedback_applied(self, workflow_id: UUID, config_id: UUID) -> OutgoingMessage:
+        """Return the news that feedback counts from now on."""
+        content = ProgressContent(title="Feedback", message="feedback applied", status=ProgressStatus.COMPLETED)
+        payload = ProgressPayload(event="feedback applied", workflow_id=str(workflow_id), content=content)
+        event = ProgressReported(payload=payload, workflow_id=str(workflow_id), seq=-1)
+        return self._message(catalogue.PROGRESS, event, key=str(workflow_id), workflow_id=workflow_id, name=f"feedback/{config_id}")
+
+    def cluster(self, event: ClusterUpdated) -> OutgoingMessage:
+        """Return a topology keyed by its cluster."""
+        return self._message(catalogue.CLUSTERS, event, key=event.id, workflow_id=None, name=f"{event.id}/{self._clock.now_s()}")
+
+    def cluster_removed(self, cluster_id: str) -> OutgoingMessage:
+        """Return the tombstone of a cluster."""
+        return OutgoingMessage(topic=self._prefix + catalogue.CLUSTERS, key=cluster_id.encode(), value=None)
 
     def evaluation(self, part: Part) -> OutgoingMessage:
         """Return the request to narrow a part."""

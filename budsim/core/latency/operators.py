@@ -1,6 +1,10 @@
-"""Work and traffic of one engine step, over arrays of candidates."""
+"""Work and traffic of the operators of one step, on one device, over arrays of candidates.
+
+All layers are counted: with pipeline stages this is the sum over the stages, which a token passes one after the other.
+"""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -13,93 +17,136 @@ from budsim.core.model.parameters import (
     expert_parameters,
     lm_head_parameters,
 )
-from budsim.core.model.spec import AttentionKind, AttentionSpec, ModelSpec
+from budsim.core.model.spec import AttentionKind, AttentionSpec, LayerBlock, ModelSpec
 from budsim.core.model.weights import embedding_bytes_per_weight, linear_bytes_per_weight
 
-FLOP_PER_WEIGHT = 2.0  # one multiply and one add
+FLOP_PER_WEIGHT: Final = 2.0  # one multiply and one add
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """Work and traffic of one kind of operator in one step, whole model, shape (n,). [FLOP, bytes]"""
+    """Work and traffic of one kind of operator in one step on one device, shape (n,). [FLOP, bytes]"""
 
     flop: FloatArray
     moved_bytes: FloatArray
 
+    def times(self, count: FloatArray) -> "Work":
+        """Return the work of so many equal steps."""
+        return Work(flop=self.flop * count, moved_bytes=self.moved_bytes * count)
 
-def linear_work(model: ModelSpec, tokens: FloatArray) -> Work:
-    """Return the linear layers of a step over `tokens`, LM head not counted.
 
-    Weights are read once a step; of the experts only those some token is routed to: E·(1 − (1 − k/E)^T).
+def dense_work(model: ModelSpec, candidates: Candidates, tokens: FloatArray) -> Work:
+    """Return the linear layers every token meets, for the `tokens` of one data-parallel rank; weights are read once.
 
     Source:
-        PHYSICS 2 and 4.
+        PHYSICS 2 and 4: 2·P FLOP a token, P·b_w bytes a step, both split over TP.
     """
-    width = linear_bytes_per_weight(model)
+    parameters = float(sum(block.count * _dense_parameters(model, block) for block in model.blocks)) / candidates.tensor_parallel
+    return Work(flop=FLOP_PER_WEIGHT * tokens * parameters, moved_bytes=linear_bytes_per_weight(model) * parameters)
+
+
+def expert_work(model: ModelSpec, candidates: Candidates, tokens: FloatArray) -> Work:
+    """Return the routed experts of the heaviest rank, for the `tokens` each data-parallel rank brings.
+
+    Of the experts only those some token is routed to are read: E·(1 − (1 − k/E)^T). Their weights are split over all ranks of a stage,
+    within each expert, or (expert parallel) by whole experts, and then the heaviest rank is waited for.
+
+    Source:
+        PHYSICS 4 and 9.
+    """
     flop, moved = np.zeros_like(tokens), np.zeros_like(tokens)
+    ranks = (candidates.tensor_parallel * candidates.data_parallel).astype(np.float64)
+    met = tokens * candidates.data_parallel
     for block in model.blocks:
-        dense = attention_parameters(model, block.attention) + dense_feed_forward_parameters(model, block)
         experts = expert_parameters(model, block)
-        share = active_expert_share(block.feed_forward)
-        touched = 1.0 - (1.0 - share) ** tokens if experts else np.zeros_like(tokens)
-        flop = flop + block.count * FLOP_PER_WEIGHT * tokens * (dense + share * experts)
-        moved = moved + block.count * width * (dense + touched * experts)
+        if experts:
+            share = active_expert_share(block.feed_forward)
+            touched = touched_share(share, met)
+            load = experts * block.count * _heaviest(candidates, touched, experts=block.feed_forward.experts) / ranks
+            flop = flop + FLOP_PER_WEIGHT * met * share * load
+            moved = moved + linear_bytes_per_weight(model) * touched * load
     return Work(flop=flop, moved_bytes=moved)
 
 
-def head_work(model: ModelSpec, sequences: FloatArray) -> Work:
+def touched_share(active_share: float, tokens: FloatArray) -> FloatArray:
+    """Return the share of the experts that at least one of `tokens` is routed to: k/E for one token, all for many."""
+    return np.asarray(1.0 - (1.0 - active_share) ** tokens)
+
+
+def head_work(model: ModelSpec, candidates: Candidates, sequences: FloatArray) -> Work:
     """Return the LM head, which only sampled positions meet.
 
     Source:
         PHYSICS 2.
     """
-    parameters = lm_head_parameters(model) or model.vocab_size * model.hidden_size
-    return Work(
-        flop=FLOP_PER_WEIGHT * parameters * sequences, moved_bytes=np.full_like(sequences, parameters * embedding_bytes_per_weight(model))
-    )
+    parameters = float(lm_head_parameters(model) or model.vocab_size * model.hidden_size) / candidates.tensor_parallel
+    return Work(flop=FLOP_PER_WEIGHT * parameters * sequences, moved_bytes=parameters * embedding_bytes_per_weight(model))
 
 
 def decode_attention_work(model: ModelSpec, candidates: Candidates, *, sequences: FloatArray, context: FloatArray) -> Work:
-    """Return the attention of one decoded token for each of `sequences`, at mean length `context`, one device's KV share as traffic.
+    """Return the attention of one decoded token for each of `sequences`, at mean length `context`.
 
     Source:
-        PHYSICS 3: 4·n_q·d·S a sequence and layer; windows cap S.
+        PHYSICS 3 and 5: 4·n_q·d·S a sequence and layer; windows cap S; the traffic is a device's share of the cache.
     """
     flop = np.zeros_like(sequences)
     for block in model.blocks:
-        flop = flop + block.count * sequences * _attention_flop(block.attention, _windowed(block.attention, context))
+        reach = _windowed(block.attention, context)
+        flop = flop + block.count * sequences * FLOP_PER_WEIGHT * _decode_width(block.attention) * reach
     cache = kv_bytes_per_sequence(
         model, tokens=context, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes
     )
-    # the traffic is a device's own share already; scaling back lets one division by TP serve both figures
-    return Work(flop=flop, moved_bytes=sequences * cache * candidates.tensor_parallel)
+    return Work(flop=flop / candidates.tensor_parallel, moved_bytes=sequences * cache)
 
 
-def prefill_attention_work(model: ModelSpec, *, sequences: FloatArray, prompt: FloatArray) -> Work:
-    """Return the causal attention of whole prompts: half the square, a window's band where there is one.
+def prefill_attention_work(model: ModelSpec, candidates: Candidates, *, prompt: FloatArray, chunks: FloatArray) -> Work:
+    """Return the causal attention of one prompt: half the square, a window's band where there is one.
+
+    Each chunk reads the cache of the chunks before it, (chunks − 1)/2 of it on average.
 
     Source:
         PHYSICS 3: 4·n_q·d·I²/2 a layer.
     """
-    flop = np.zeros_like(sequences)
+    flop = np.zeros_like(prompt)
     for block in model.blocks:
         reach = _windowed(block.attention, prompt)
         pairs = prompt * reach - reach**2 / 2.0
-        flop = flop + block.count * sequences * _attention_flop(block.attention, pairs)
-    return Work(flop=flop, moved_bytes=np.zeros_like(flop))
+        flop = flop + block.count * FLOP_PER_WEIGHT * _prefill_width(block.attention) * pairs
+    cache = kv_bytes_per_sequence(
+        model, tokens=prompt, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes
+    )
+    return Work(flop=flop / candidates.tensor_parallel, moved_bytes=cache * (chunks + 1.0) / 2.0)
+
+
+def _dense_parameters(model: ModelSpec, block: LayerBlock) -> int:
+    return attention_parameters(model, block.attention) + dense_feed_forward_parameters(model, block)
+
+
+def _heaviest(candidates: Candidates, touched: FloatArray, *, experts: int) -> FloatArray:
+    """Return the heaviest rank's experts over the mean: the expected maximum of nearly normal counts, √(2·ln ranks) deviations up."""
+    ranks = np.minimum(candidates.expert_parallel, experts).astype(np.float64)
+    mean = np.maximum(touched * experts / ranks, 1e-12)
+    deviation = np.sqrt(mean * (1.0 - touched))
+    return np.asarray(np.minimum(ranks, 1.0 + np.sqrt(2.0 * np.log(ranks)) * deviation / mean))
 
 
 def _windowed(attention: AttentionSpec, length: FloatArray) -> FloatArray:
     return np.minimum(length, attention.window) if attention.window else length
 
 
-def _attention_flop(attention: AttentionSpec, pairs: FloatArray) -> FloatArray:
-    """Return scores and values for so many query-key pairs."""
+def _decode_width(attention: AttentionSpec) -> float:
+    """Return values multiplied per query-key pair, all heads: scores and values."""
     match attention.kind:
         case AttentionKind.GQA:
-            width = attention.head_dim + attention.value_head_dim
+            return attention.query_heads * float(attention.head_dim + attention.value_head_dim)
         case AttentionKind.MLA:
-            width = 2 * attention.kv_lora_rank + attention.rope_head_dim  # absorbed form: queries meet the latent itself
+            # absorbed form: queries meet the latent itself
+            return attention.query_heads * float(2 * attention.kv_lora_rank + attention.rope_head_dim)
         case AttentionKind.STATE:
-            return np.full_like(pairs, FLOP_PER_WEIGHT * attention.state_values)
-    return FLOP_PER_WEIGHT * attention.query_heads * width * pairs
+            return 0.0
+
+
+def _prefill_width(attention: AttentionSpec) -> float:
+    if attention.kind is AttentionKind.MLA:  # unfolded to whole heads, which is cheaper over a prompt
+        return attention.query_heads * float(attention.head_dim + attention.rope_head_dim + attention.value_head_dim)
+    return _decode_width(attention)

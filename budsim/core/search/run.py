@@ -42,3 +42,8 @@ def _memory() -> MemoryModel:
 @cache
 def _predictors() -> Mapping[Method, Predictor]:
     return {Method.HEURISTIC: HeuristicPredictor(memory=_memory())}
+
+
+def warm() -> None:
+    """Pay for what the first search of a process would: models built, catalogue read."""
+    _predictors()

@@ -1,0 +1,45 @@
+"""clusters.v1 and prices.v1 → PostgreSQL; null removes."""
+
+from collections.abc import Sequence
+
+from budsim.adapters.wire.clusters import cluster_from_body
+from budsim.services.clusters import ClusterKeeper, PriceKeeper
+from budsim.services.ports import OutgoingMessage
+from budsim.stream.codec import Codec, Received, Tombstone
+from budsim.stream.loop import Route
+from topics.clusters import ClusterUpdated
+from topics.prices import PriceUpdated
+
+
+def clusters_route(keeper: ClusterKeeper, codec: Codec[ClusterUpdated]) -> Route[ClusterUpdated]:
+    """Return the route of topologies."""
+
+    async def handle(received: Received[ClusterUpdated]) -> Sequence[OutgoingMessage]:
+        record = received.record
+        await keeper.put(cluster_from_body(received.event), partition=record.partition, offset=record.offset)
+        return ()
+
+    async def remove(tombstone: Tombstone) -> Sequence[OutgoingMessage]:
+        record = tombstone.record
+        await keeper.remove((record.key or b"").decode("utf-8", "replace"), partition=record.partition, offset=record.offset)
+        return ()
+
+    return Route(agent="clusters", codec=codec, handle=handle, tombstone=remove)
+
+
+def prices_route(keeper: PriceKeeper, codec: Codec[PriceUpdated]) -> Route[PriceUpdated]:
+    """Return the route of prices."""
+
+    async def handle(received: Received[PriceUpdated]) -> Sequence[OutgoingMessage]:
+        await keeper.put(_text(received.record.key), received.event.usd_per_hour)
+        return ()
+
+    async def remove(tombstone: Tombstone) -> Sequence[OutgoingMessage]:
+        await keeper.put(_text(tombstone.record.key), None)
+        return ()
+
+    return Route(agent="prices", codec=codec, handle=handle, tombstone=remove)
+
+
+def _text(key: bytes | None) -> str:
+    return (key or b"").decode("utf-8", "replace")

@@ -1,0 +1,258 @@
+"""create_*_app(settings): the only place that joins the parts."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import faust
+from pydantic import BaseModel
+
+from agents.blacklist import blacklist_route
+from agents.clusters import clusters_route, prices_route
+from agents.evaluate import evaluate_route
+from agents.feedback import feedback_route
+from agents.gather import gather_route
+from agents.plan import plan_route
+from agents.search import search_route
+from budsim.adapters.clock import SystemClock
+from budsim.adapters.model_sources import HubOptions, ModelSources
+from budsim.adapters.process_pool import ProcessPool
+from budsim.adapters.topic_admin import KafkaTopicEnds
+from budsim.adapters.wire.messages import KafkaMessages
+from budsim.adapters.wire.requests import RequestDefaults
+from budsim.config import Settings
+from budsim.core.memory.analytic import AnalyticMemory
+from budsim.core.search.run import search_in_process, warm
+from budsim.services.background import announce_deadlines, sweep_outbox
+from budsim.services.clusters import ClusterKeeper, PriceKeeper
+from budsim.services.evaluate import Evaluator
+from budsim.services.feedback import FeedbackTaker
+from budsim.services.gather import Gatherer
+from budsim.services.plan import Planner, PlanPorts
+from budsim.services.search import Searcher
+from budsim.services.split import SplitPolicy
+from budsim.storage.blacklist import PostgresBlacklists
+from budsim.storage.clusters import PostgresClusters, PostgresPrices
+from budsim.storage.engine import create_engine, create_sessions
+from budsim.storage.outbox import PostgresOutbox
+from budsim.storage.workflows import PostgresWorkflows
+from budsim.stream import compat
+from budsim.stream.codec import Codec
+from budsim.stream.fuse import Fuse
+from budsim.stream.loop import MessageLoop, RetryPolicy
+from budsim.stream.producer import KafkaPublisher
+from budsim.stream.worker import WorkerOptions, attach, create_faust_app, register
+from budsim.web.health import Health, serve_health
+from tables import blacklist as blacklist_table
+from topics import catalogue
+from topics.blacklist_updates import BlacklistUpdated
+from topics.clusters import ClusterUpdated
+from topics.evaluations import EvaluationRequested
+from topics.feedback import FeedbackGiven
+from topics.prices import PriceUpdated
+from topics.searches import SearchRequested
+from topics.simulation_requests import SimulationRequested
+from topics.workflow_events import WorkflowEvent
+
+E = TypeVar("E", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Everything that touches PostgreSQL, and the way to Kafka."""
+
+    workflows: PostgresWorkflows
+    clusters: PostgresClusters
+    prices: PostgresPrices
+    blacklists: PostgresBlacklists
+    outbox: PostgresOutbox
+    publisher: KafkaPublisher
+    messages: KafkaMessages
+    clock: SystemClock
+
+
+def create_stores(settings: Settings) -> Stores:
+    """Join stores, outbox and publisher."""
+    clock = SystemClock()
+    messages = KafkaMessages(prefix=settings.topic_prefix, clock=clock)
+    publisher = KafkaPublisher(settings.kafka)
+    sessions = create_sessions(create_engine(settings.database_url))
+    return Stores(
+        workflows=PostgresWorkflows(sessions, messages),
+        clusters=PostgresClusters(sessions),
+        prices=PostgresPrices(sessions),
+        blacklists=PostgresBlacklists(sessions, clock=clock, ttl_s=settings.blacklist_ttl_s),
+        outbox=PostgresOutbox(sessions, publisher),
+        publisher=publisher,
+        messages=messages,
+        clock=clock,
+    )
+
+
+def topic_specs(settings: Settings) -> tuple[catalogue.TopicSpec, ...]:
+    """Return every topic these settings need."""
+    counts = catalogue.PartitionCounts(
+        by_key=settings.partitions_by_key, searches=settings.partitions_searches, workflows=settings.partitions_workflows
+    )
+    changelog = catalogue.changelog_topic(settings.eval_app_id, blacklist_table.NAME)
+    return catalogue.topic_specs(settings.topic_prefix, counts, (changelog,))
+
+
+def request_defaults(settings: Settings) -> RequestDefaults:
+    """Return what settings decide for silent requests."""
+    return RequestDefaults(method=settings.default_simulation_method, deadline_s=settings.deadline_s, source_topics=settings.source_topics)
+
+
+def split_policy(settings: Settings) -> SplitPolicy:
+    """Return what settings decide for splitting."""
+    return SplitPolicy(
+        images=settings.images,
+        usd_per_hour=settings.usd_per_hour,
+        skip_master_for_cpu=settings.skip_master_node_for_cpu,
+        stale_after_s=settings.stale_topology_s,
+    )
+
+
+def create_models(settings: Settings) -> ModelSources:
+    """Return the sources of model shapes."""
+    token = settings.hub_token.get_secret_value() if settings.hub_token else None
+    hub = HubOptions(enabled=settings.hub_enabled, token=token, cache_folder=settings.hub_cache, timeout_s=settings.hub_timeout_s)
+    return ModelSources(registry=settings.model_registry_dir, hub=hub)
+
+
+def create_flow_app(settings: Settings) -> faust.App:
+    """Join plan, gather, feedback, clusters and prices."""
+    app, loop, stores = _worker(settings, settings.flow_app_id)
+    ends = KafkaTopicEnds(settings.kafka, settings.topic_prefix + catalogue.CLUSTERS)
+    planner = Planner(
+        PlanPorts(
+            models=create_models(settings),
+            clusters=stores.clusters,
+            cluster_ends=ends,
+            workflows=stores.workflows,
+            blacklists=stores.blacklists,
+            prices=stores.prices,
+            outbox=stores.outbox,
+            messages=stores.messages,
+            clock=stores.clock,
+        ),
+        split_policy(settings),
+        cluster_wait_s=settings.cluster_wait_s,
+    )
+    gatherer = Gatherer(workflows=stores.workflows, outbox=stores.outbox, messages=stores.messages, clock=stores.clock)
+    feedback = FeedbackTaker(blacklists=stores.blacklists, outbox=stores.outbox, messages=stores.messages)
+    keeper = ClusterKeeper(clusters=stores.clusters, clock=stores.clock)
+    routes = {
+        catalogue.SIMULATION_REQUESTS: plan_route(
+            planner, stores.messages, request_defaults(settings), _codec(settings, SimulationRequested)
+        ),
+        catalogue.WORKFLOW_EVENTS: gather_route(gatherer, _codec(settings, WorkflowEvent)),
+        catalogue.FEEDBACK: feedback_route(feedback, stores.messages, _codec(settings, FeedbackGiven)),
+        catalogue.CLUSTERS: clusters_route(keeper, _codec(settings, ClusterUpdated)),
+        catalogue.PRICES: prices_route(PriceKeeper(prices=stores.prices), _codec(settings, PriceUpdated)),
+    }
+    for topic, route in routes.items():
+        register(app, settings.topic_prefix + topic, loop, route)  # type: ignore[arg-type]
+    attach(app, "deadlines", lambda: announce_deadlines(stores.workflows, stores.outbox, stores.clock))
+    attach(app, "sweeper", lambda: sweep_outbox(stores.outbox, older_than_s=settings.sweep_age_s))
+    _attach_health(app, settings, loop, stores)
+    return app
+
+
+def create_eval_app(settings: Settings) -> faust.App:
+    """Join evaluate, search and the blacklist table."""
+    app, loop, stores = _worker(settings, settings.eval_app_id)
+    pool = ProcessPool(settings.pool_size, warm=warm)
+    table = app.Table(
+        blacklist_table.NAME,
+        key_type=blacklist_table.KEY_TYPE,
+        value_type=blacklist_table.VALUE_TYPE,
+        key_serializer="raw",
+        value_serializer="raw",
+        partitions=settings.partitions_by_key,
+    )
+    evaluator = Evaluator(
+        workflows=stores.workflows,
+        blacklists=stores.blacklists,
+        memory=AnalyticMemory(),
+        messages=stores.messages,
+        clock=stores.clock,
+        max_attempts=settings.max_attempts,
+    )
+    searcher = Searcher(
+        workflows=stores.workflows, pool=pool, messages=stores.messages, compute=search_in_process, max_attempts=settings.max_attempts
+    )
+    routes = {
+        catalogue.EVALUATIONS: evaluate_route(evaluator, table, stores.messages, _codec(settings, EvaluationRequested)),
+        catalogue.SEARCHES: search_route(searcher, _codec(settings, SearchRequested)),
+        catalogue.BLACKLIST_UPDATES: blacklist_route(table, _codec(settings, BlacklistUpdated)),
+    }
+    for topic, route in routes.items():
+        register(app, settings.topic_prefix + topic, loop, route)  # type: ignore[arg-type]
+    attach(app, "pool", lambda: _pool_life(pool))
+    _attach_health(app, settings, loop, stores)
+    return app
+
+
+def _codec(settings: Settings, event: type[E]) -> Codec[E]:
+    return Codec(event, max_value_bytes=settings.max_value_bytes)
+
+
+def _worker(settings: Settings, app_id: str) -> tuple[faust.App, MessageLoop, Stores]:
+    compat.install()
+    stores = create_stores(settings)
+    options = WorkerOptions(
+        app_id=app_id,
+        data_folder=settings.data_folder / "faust" / (settings.instance_id or "worker"),
+        store=settings.table_store,
+        table_partitions=settings.partitions_by_key,
+        instance_id=settings.instance_id,
+    )
+    app = create_faust_app(settings.kafka, options)
+    loop = MessageLoop(
+        publisher=stores.publisher,
+        dead_letter_topic=settings.topic_prefix + catalogue.DEAD_LETTERS,
+        flow_active=lambda: bool(app.flow_control.is_active()),
+        policy=RetryPolicy(),
+        fuse=Fuse(),
+    )
+    return app, loop, stores
+
+
+def _attach_health(app: faust.App, settings: Settings, loop: MessageLoop, stores: Stores) -> None:
+    if not settings.health_port:
+        return
+
+    async def ready() -> dict[str, bool]:
+        return {
+            "assigned": bool(app.consumer.assignment()),
+            "recovered": not app.rebalancing,
+            "no hold": loop.holding == 0,
+            "postgresql": await answers(stores.workflows.now_s),
+        }
+
+    async def alive() -> dict[str, bool]:
+        return {"consumer": app.consumer is not None and not app.consumer.should_stop}
+
+    attach(app, "health", lambda: serve_health(Health(alive=alive, ready=ready), host=settings.host, port=settings.health_port))
+
+
+async def answers(question: Callable[[], Awaitable[Any]]) -> bool:
+    """Whether a dependency answers."""
+    from budsim.core.errors import Unavailable
+
+    try:
+        await asyncio.wait_for(question(), 2.0)
+    except (Unavailable, TimeoutError):
+        return False
+    return True
+
+
+async def _pool_life(pool: ProcessPool) -> None:
+    """Warm the pool, and end it with the worker."""
+    try:
+        await pool.start()
+        await asyncio.Event().wait()
+    finally:
+        pool.stop()
