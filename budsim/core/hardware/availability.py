@@ -42,11 +42,15 @@ def _cpu_refusal(device: Device, mode: HardwareMode) -> str | None:
         return f"available_count {device.available_count} is no count of sockets: send sockets"
     if mode is HardwareMode.SHARED:
         return None
+    return _cpu_high_refusal(device) if is_cpu_high(device) else _count_refusal(device)
+
+
+def _cpu_high_refusal(device: Device) -> str | None:
     cores = device.cores or device.physical_cores
-    if is_cpu_high(device) and cores and device.utilized_cores is not None:
-        busy = 100 * device.utilized_cores >= CPU_HIGH_BUSY_PERCENT * cores
-        return f"{device.utilized_cores:g} of {cores} cores are used, {CPU_HIGH_BUSY_PERCENT} % or more" if busy else None
-    return _count_refusal(device)
+    if not cores or device.utilized_cores is None:
+        return _count_refusal(device)
+    busy = 100 * device.utilized_cores >= CPU_HIGH_BUSY_PERCENT * cores
+    return f"{device.utilized_cores:g} of {cores} cores are used, {CPU_HIGH_BUSY_PERCENT} % or more" if busy else None
 
 
 def _gpu_refusal(device: Device, mode: HardwareMode) -> str | None:

@@ -70,10 +70,7 @@ def _link(known: Link, bandwidth_bytes_per_s: float | None, latency_s: float | N
 
 
 def _from_sent_alone(device: Device) -> Accelerator:
-    memory, bandwidth, peak = _sent_memory(device), device.bandwidth_bytes_per_s, device.fp16_flop_per_s
-    if not memory or not bandwidth or not peak:
-        figures = {"mem_per_GPU_in_GB": memory, "hbm_bandwidth_in_GB_per_sec": bandwidth, "peak_fp16_TFLOPS": peak}
-        raise _missing(device, tuple(name for name, value in figures.items() if not value))
+    memory, bandwidth, peak = _complete(device)
     plain = Accelerator(
         name=device.device_model or device.raw_name or device.name,
         device_type=device_type(device),
@@ -88,6 +85,15 @@ def _from_sent_alone(device: Device) -> Accelerator:
         source="sent by the cluster",
     )
     return _overlay(plain, device)
+
+
+def _complete(device: Device) -> tuple[float, float, float]:
+    """Return memory [bytes], bandwidth [bytes/s] and fp16 peak [FLOP/s]."""
+    memory, bandwidth, peak = _sent_memory(device), device.bandwidth_bytes_per_s, device.fp16_flop_per_s
+    if memory and bandwidth and peak:
+        return memory, bandwidth, peak
+    figures = {"mem_per_GPU_in_GB": memory, "hbm_bandwidth_in_GB_per_sec": bandwidth, "peak_fp16_TFLOPS": peak}
+    raise _missing(device, tuple(name for name, value in figures.items() if not value))
 
 
 def _missing(device: Device, figures: tuple[str, ...]) -> UnknownDevice:

@@ -34,14 +34,16 @@ def match(device: Device) -> Accelerator | None:
 
     Args:
         device: One entry of a node.
+
+    Raises:
+        UnknownDevice: Its type is no type.
     """
     names = _names(device)
     if any(is_mig_slice(name) for name in names):
         return None
     found: tuple[Accelerator, ...] = ()
     for name in names:
-        variants = tuple(each for each in _meant(name, device.memory_bytes) if _type_allows(device, each))
-        found = tuple(each for each in found if each in variants) or found or variants
+        found = _narrowed(found, tuple(each for each in _meant(name, device.memory_bytes) if _type_allows(device, each)))
     return found[0] if found else None
 
 
@@ -92,17 +94,30 @@ def _type_allows(device: Device, accelerator: Accelerator) -> bool:
     return accelerator.device_type is device_type(device)
 
 
+def _narrowed(found: tuple[Accelerator, ...], variants: tuple[Accelerator, ...]) -> tuple[Accelerator, ...]:
+    return tuple(each for each in found if each in variants) or found or variants
+
+
 def _meant(name: str, sent_bytes: float | None) -> tuple[Accelerator, ...]:
+    """Return what a name may mean, likeliest first."""
     key = name_key(name)
     known = _by_alias()
-    if key.whole != key.bare and (exact := known.get(key.whole)):
-        return tuple(each.accelerator for each in exact)
+    # «GH200 480GB» names the memory of its CPU: such an alias holds the size.
+    if key.whole != key.bare and key.whole in known:
+        return tuple(each.accelerator for each in known[key.whole])
     variants = known.get(key.bare, ())
-    if sent_bytes and (near := tuple(each.accelerator for each in variants if near_known_size(sent_bytes, each.accelerator))):
+    near = _of_size(variants, sent_bytes)
+    if near:
         return near
     if key.memory_gb is not None:
-        return tuple(each.accelerator for each in variants if near_known_size(key.memory_gb * GB, each.accelerator))
+        return _of_size(variants, key.memory_gb * GB)
     return tuple(each.accelerator for each in variants if not each.needs_memory)
+
+
+def _of_size(variants: Iterable[_Variant], size_bytes: float | None) -> tuple[Accelerator, ...]:
+    if not size_bytes:
+        return ()
+    return tuple(each.accelerator for each in variants if near_known_size(size_bytes, each.accelerator))
 
 
 @cache
