@@ -123,11 +123,13 @@ def _dense_parameters(model: ModelSpec, block: LayerBlock) -> int:
 
 
 def _heaviest(candidates: Candidates, touched: FloatArray, *, experts: int) -> FloatArray:
-    """Return the heaviest rank's experts over the mean: the expected maximum of nearly normal counts, √(2·ln ranks) deviations up."""
-    ranks = np.minimum(candidates.expert_parallel, experts).astype(np.float64)
-    mean = np.maximum(touched * experts / ranks, 1e-12)
-    deviation = np.sqrt(mean * (1.0 - touched))
-    return np.asarray(np.minimum(ranks, 1.0 + np.sqrt(2.0 * np.log(ranks)) * deviation / mean))
+    """Return the heaviest rank's touched experts over the mean rank's, shape (n,).
+
+    The expected maximum of nearly normal counts lies √(2·ln ranks) deviations above the mean; no rank touches more than all it has.
+    """
+    ranks = np.clip(candidates.expert_parallel, 1, experts).astype(np.float64)
+    spread = np.sqrt(2.0 * np.log(ranks) * ranks / experts)
+    return np.asarray(np.minimum(1.0 / touched, 1.0 + spread * np.sqrt((1.0 - touched) / touched)))
 
 
 def _windowed(attention: AttentionSpec, length: FloatArray) -> FloatArray:

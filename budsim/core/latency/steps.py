@@ -7,14 +7,21 @@ import numpy as np
 from budsim.core.engines.candidates import Candidates, FloatArray
 from budsim.core.engines.spec import Scenario
 from budsim.core.latency.collectives import communication_s
-from budsim.core.latency.efficiency import efficiency_of
-from budsim.core.latency.operators import Work, decode_attention_work, head_work, linear_work, prefill_attention_work
-from budsim.core.latency.roofline import operator_time_s, peak_flop_per_s
+from budsim.core.latency.efficiency import Efficiency
+from budsim.core.latency.operators import (
+    Work,
+    decode_attention_work,
+    dense_work,
+    expert_work,
+    head_work,
+    prefill_attention_work,
+)
+from budsim.core.latency.roofline import linear_flop_per_s, operator_time_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTime:
-    """One step of a whole replica, shape (n,). [s]"""
+    """One step through all stages of a replica, shape (n,). [s]"""
 
     compute_s: FloatArray  # time of the operators, as if only work bound them
     bandwidth_s: FloatArray  # the same, as if only traffic did
@@ -28,61 +35,84 @@ class StepTime:
         return self.operators_s + self.communication_s + self.overhead_s
 
 
-def decode_step(scenario: Scenario, candidates: Candidates, *, sequences: FloatArray, context: FloatArray) -> StepTime:
-    """Return one decode step of `sequences` at mean length `context`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWork:
+    """Work of one step by operator, on one device."""
+
+    dense: Work
+    experts: Work
+    head: Work
+    attention: Work
+
+
+def decode_step(
+    scenario: Scenario, candidates: Candidates, efficiency: Efficiency, *, sequences: FloatArray, context: FloatArray
+) -> StepTime:
+    """Return one decode step of `sequences` at mean length `context`. [tokens]"""
     model = scenario.model
-    works = (
-        linear_work(model, sequences),
-        head_work(model, sequences),
-        decode_attention_work(model, candidates, sequences=sequences, context=context),
+    work = StepWork(
+        dense=dense_work(model, candidates, sequences),
+        experts=expert_work(model, candidates, sequences),
+        head=head_work(model, candidates, sequences),
+        attention=decode_attention_work(model, candidates, sequences=sequences, context=context),
     )
-    return _timed(scenario, candidates, works, tokens=sequences, sequences=sequences)
+    overhead = layers_overhead_s(scenario, efficiency) + efficiency.per_step_s + sequences * efficiency.per_sequence_s
+    wire = communication_s(model, scenario.device, candidates, efficiency, tokens=sequences)
+    return _timed(scenario, efficiency, work, communication=wire, overhead=overhead)
 
 
-def prefill(scenario: Scenario, candidates: Candidates, *, prompt: FloatArray) -> StepTime:
-    """Return one prompt run alone, its chunks' repeated weight reads included."""
+def prefill(scenario: Scenario, candidates: Candidates, efficiency: Efficiency, *, prompt: FloatArray) -> StepTime:
+    """Return one prompt of `prompt` tokens run alone, its chunks' repeated weight reads included."""
     model = scenario.model
-    chunks = np.ceil(prompt / candidates.max_num_batched_tokens)
-    one = np.ones_like(prompt)
-    linear = linear_work(model, prompt / chunks)
-    works = (
-        Work(flop=linear.flop * chunks, moved_bytes=linear.moved_bytes * chunks),
-        head_work(model, one),
-        prefill_attention_work(model, sequences=one, prompt=prompt),
+    chunks = prompt_chunks(candidates, prompt)
+    each = prompt / chunks
+    work = StepWork(
+        dense=dense_work(model, candidates, each).times(chunks),
+        experts=expert_work(model, candidates, each).times(chunks),
+        head=head_work(model, candidates, np.ones_like(prompt)),
+        attention=prefill_attention_work(model, candidates, prompt=prompt, chunks=chunks),
     )
-    return _timed(scenario, candidates, works, tokens=prompt, sequences=one, steps=chunks)
+    overhead = chunks * (layers_overhead_s(scenario, efficiency) + chunk_overhead_s(scenario, efficiency) + efficiency.per_step_s)
+    wire = chunks * communication_s(model, scenario.device, candidates, efficiency, tokens=each)
+    return _timed(scenario, efficiency, work, communication=wire, overhead=overhead)
 
 
-def prefill_margin_s(scenario: Scenario, candidates: Candidates, *, prompt: FloatArray) -> FloatArray:
-    """Return what a prompt adds to steps that run anyway: its work and communication, without the weight reads. [s]
+def prompt_chunks(candidates: Candidates, prompt: FloatArray) -> FloatArray:
+    """Return the steps a prompt is spread over by the token budget of a step, shape (n,)."""
+    return np.asarray(np.where(candidates.chunked_prefill, np.ceil(prompt / candidates.max_num_batched_tokens), 1.0))
 
-    Source:
-        PHYSICS 11: the marginal prefill.
-    """
-    whole = prefill(scenario, candidates, prompt=prompt)
-    return whole.compute_s + whole.communication_s
+
+def layers_overhead_s(scenario: Scenario, efficiency: Efficiency) -> float:
+    """Return what the layers of one step cost beside their operators. [s]"""
+    model = scenario.model
+    routed = sum(block.count for block in model.blocks if block.feed_forward.experts)
+    return model.layers * efficiency.per_layer_s + routed * efficiency.per_routed_layer_s
+
+
+def chunk_overhead_s(scenario: Scenario, efficiency: Efficiency) -> float:
+    """Return what a prompt chunk adds to a step: layers dispatched one by one. [s]"""
+    return scenario.model.layers * efficiency.per_chunk_layer_s
 
 
 def _timed(
-    scenario: Scenario,
-    candidates: Candidates,
-    works: tuple[Work, ...],
-    *,
-    tokens: FloatArray,
-    sequences: FloatArray,
-    steps: FloatArray | float = 1.0,
+    scenario: Scenario, efficiency: Efficiency, work: StepWork, *, communication: FloatArray, overhead: FloatArray | float
 ) -> StepTime:
-    reached = efficiency_of(scenario.device.device_type)
-    split = candidates.tensor_parallel.astype(np.float64)
-    rate = peak_flop_per_s(scenario.device, scenario.model) * reached.compute
-    bandwidth = scenario.device.bandwidth_bytes_per_s * reached.bandwidth
-    times = [operator_time_s(work.flop / split, work.moved_bytes / split, flop_per_s=rate, bytes_per_s=bandwidth) for work in works]
+    device = scenario.device
+    linear = linear_flop_per_s(device, scenario.model, efficiency)
+    plain = device.fp16_flop_per_s * efficiency.compute
+    streamed = device.bandwidth_bytes_per_s * efficiency.bandwidth
+    scattered = device.bandwidth_bytes_per_s * efficiency.expert_bandwidth
+    rated = (
+        (work.dense, linear, streamed),
+        (work.experts, linear, scattered),
+        (work.head, plain, streamed),
+        (work.attention, plain, streamed),
+    )
+    times = [operator_time_s(part.flop, part.moved_bytes, flop_per_s=rate, bytes_per_s=bandwidth) for part, rate, bandwidth in rated]
     return StepTime(
-        compute_s=np.asarray(sum(work.flop for work in works) / split / rate),
-        bandwidth_s=np.asarray(sum(work.moved_bytes for work in works) / split / bandwidth),
+        compute_s=np.asarray(sum(part.flop / rate for part, rate, _ in rated)),
+        bandwidth_s=np.asarray(sum(part.moved_bytes / bandwidth for part, _, bandwidth in rated)),
         operators_s=np.asarray(sum(times)),
-        communication_s=communication_s(scenario.model, scenario.device, candidates, tokens),
-        overhead_s=np.asarray(
-            steps * (scenario.model.layers * reached.per_layer_s + reached.per_step_s) + sequences * reached.per_sequence_s
-        ),
+        communication_s=communication,
+        overhead_s=np.broadcast_to(np.asarray(overhead, dtype=np.float64), communication.shape),
     )

@@ -1,12 +1,14 @@
 """HeuristicPredictor: the analytic model behind the Predictor protocol."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
 from budsim.core.engines.candidates import Candidates, FloatArray, IntArray
 from budsim.core.engines.spec import Scenario
-from budsim.core.latency.efficiency import CONSTANTS_VERSION
+from budsim.core.hardware.spec import DeviceType
+from budsim.core.latency.efficiency import CONSTANTS_VERSION, EFFICIENCIES, Efficiency
 from budsim.core.latency.scheduler import Latency, steady_latency
 from budsim.core.memory.plan import MemoryModel, MemoryPlan
 from budsim.core.predictors.protocol import BOUND_CODES, Bound, Interval, Method, Predictions
@@ -19,8 +21,9 @@ E2E_FACTOR: Final = 1.8
 class HeuristicPredictor:
     """Physics alone."""
 
-    def __init__(self, *, memory: MemoryModel) -> None:
+    def __init__(self, *, memory: MemoryModel, efficiencies: Mapping[DeviceType, Efficiency] = EFFICIENCIES) -> None:
         self._memory = memory
+        self._efficiencies = efficiencies
 
     @property
     def method(self) -> Method:
@@ -40,7 +43,7 @@ class HeuristicPredictor:
             candidates: Columns of shape (n,).
         """
         plan = self._memory.plan(scenario, candidates)
-        latency = steady_latency(scenario, candidates, plan)
+        latency = steady_latency(scenario, candidates, plan, self._efficiencies[scenario.device.device_type])
         throughput = scenario.workload.output_tokens / latency.e2e_s
         return Predictions(
             ttft_s=latency.ttft_s,
