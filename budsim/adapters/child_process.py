@@ -36,7 +36,7 @@ class Command:
 class ChildProcess:
     """A running command.
 
-    The kernel's death signal follows the *thread* that forked, so each child is forked by a thread of its own that lives as long as this object.
+    The kernel's death signal follows the *thread* that forked, so each child has a forking thread that lives as long as this object.
     """
 
     def __init__(self, command: Command) -> None:

