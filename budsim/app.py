@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import faust
+from aiohttp import web
 from pydantic import BaseModel
 
 from agents.blacklist import blacklist_route
@@ -36,6 +37,8 @@ from budsim.storage.blacklist import PostgresBlacklists
 from budsim.storage.clusters import PostgresClusters, PostgresPrices
 from budsim.storage.engine import create_engine, create_sessions
 from budsim.storage.outbox import PostgresOutbox
+from budsim.storage.queries import WorkflowQueries
+from budsim.storage.tokens import PostgresTokens
 from budsim.storage.workflows import PostgresWorkflows
 from budsim.stream import compat
 from budsim.stream.codec import Codec
@@ -43,6 +46,7 @@ from budsim.stream.fuse import Fuse
 from budsim.stream.loop import MessageLoop, RetryPolicy
 from budsim.stream.producer import KafkaPublisher
 from budsim.stream.worker import WorkerOptions, attach, create_faust_app, register
+from budsim.web.application import WebParts, build
 from budsim.web.health import Health, serve_health
 from tables import blacklist as blacklist_table
 from topics import catalogue
@@ -256,3 +260,30 @@ async def _pool_life(pool: ProcessPool) -> None:
         await asyncio.Event().wait()
     finally:
         pool.stop()
+
+
+def create_web_app(settings: Settings) -> web.Application:
+    """Join the HTTP view."""
+    stores = create_stores(settings)
+    sessions = create_sessions(create_engine(settings.database_url))
+    ends = KafkaTopicEnds(settings.kafka, settings.topic_prefix + catalogue.CLUSTERS)
+
+    async def alive() -> dict[str, bool]:
+        return {"postgresql": await answers(stores.workflows.now_s), "kafka": await answers(ends.end_offsets)}
+
+    return build(
+        WebParts(
+            workflows=stores.workflows,
+            queries=WorkflowQueries(sessions),
+            clusters=stores.clusters,
+            tokens=PostgresTokens(sessions),
+            feedback=FeedbackTaker(blacklists=stores.blacklists, outbox=stores.outbox, messages=stores.messages),
+            outbox=stores.outbox,
+            publisher=stores.publisher,
+            messages=stores.messages,
+            clock=stores.clock,
+            defaults=request_defaults(settings),
+            admission_limit=settings.admission_limit,
+            health=Health(alive=alive, ready=alive),
+        )
+    )

@@ -66,7 +66,7 @@ class Planner:
             if planned.parts:
                 await self._start(request, planned)
             else:
-                await self._end(request, _nothing_to_compute(planned.notes.rejections), rejections=planned.notes.rejections)
+                await self._end(request, nothing_to_compute(planned.notes.rejections), rejections=planned.notes.rejections)
         await ports.outbox.publish(str(request.workflow_id))
 
     async def refuse(self, workflow_id: UUID, failure: Failure) -> bool:
@@ -201,7 +201,8 @@ _METADATA = StepProgress(event="workflow_metadata", title="Workflow", message="T
 _VALIDATION = StepProgress(event="validation", title="Validation", message="The request is being checked", status="STARTED")
 
 
-def _nothing_to_compute(rejections: tuple[Rejection, ...]) -> Failure:
+def nothing_to_compute(rejections: tuple[Rejection, ...]) -> Failure:
+    """Return the failure of a request of which no part could be made."""
     reasons = "; ".join(f"{item.cluster_id}: {item.reason}" for item in rejections[:5]) or "no cluster has a usable device"
     incompatible = rejections and all(item.code == NoCompatibleEngine.code for item in rejections)
     remedies = [item.remedy for item in rejections if item.remedy]

@@ -104,7 +104,9 @@ def _price(request: SimulationRequest, group: HardwareGroup, streamed: Mapping[s
 def _part(
     request: SimulationRequest, model: ModelSpec, group: HardwareGroup, *, engine: EngineProfile, price: Price, around: Surroundings
 ) -> Part:
-    name = "/".join((group.cluster_id, group.device_label, group.accelerator.name, group.device_name, engine.kind))
+    name = "/".join(
+        (group.cluster_id, group.device_label, group.accelerator.name, group.device_name, str(round(group.memory_bytes)), engine.kind)
+    )
     return Part(
         part_id=str(uuid5(request.workflow_id, name)),
         workflow_id=str(request.workflow_id),

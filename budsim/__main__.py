@@ -1,0 +1,5 @@
+"""`python -m budsim`."""
+
+from budsim.cli import main
+
+main()

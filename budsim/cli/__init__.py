@@ -1,0 +1,5 @@
+"""The commands."""
+
+from budsim.cli.main import main
+
+__all__ = ["main"]

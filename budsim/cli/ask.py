@@ -1,0 +1,186 @@
+"""Commands that ask: request, feedback, clusters, simulate."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+from uuid import UUID, uuid4
+
+import typer
+from pydantic import BaseModel, ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from budsim.adapters.clock import SystemClock
+from budsim.adapters.wire.clusters import cluster_from_body
+from budsim.adapters.wire.messages import KafkaMessages
+from budsim.adapters.wire.recommendations import recommendation_event
+from budsim.adapters.wire.requests import Caller, request_from_event
+from budsim.app import create_models, request_defaults, split_policy
+from budsim.cli.kafka import following, reader
+from budsim.cli.tables import recommendation_tables
+from budsim.config import Settings, load_settings
+from budsim.core.errors import InvalidInput
+from budsim.core.memory.analytic import AnalyticMemory
+from budsim.core.search.run import search_in_process
+from budsim.services.ports import OutgoingMessage, StoredCluster
+from budsim.services.simulate import simulate_request
+from budsim.stream.codec import explained
+from budsim.stream.producer import KafkaPublisher
+from topics import catalogue
+from topics.clusters import ClusterUpdated
+from topics.feedback import FeedbackGiven
+from topics.recommendations import RecommendationMade
+from topics.simulation_requests import SimulationRequested
+
+clusters = typer.Typer()
+console = Console()
+M = TypeVar("M", bound=BaseModel)
+PATIENCE_S = 15.0  # beyond the request's own deadline
+File = Annotated[Path, typer.Argument(help="JSON file", exists=True, dir_okay=False)]
+
+
+def read_body(path: Path, model: type[M]) -> M:
+    """Return a file's content as a wire model."""
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise InvalidInput(f"{path.name}: {explained(error)}", remedy="see docs/how-to/send-a-request.md") from error
+
+
+def read_clusters(path: Path) -> list[ClusterUpdated]:
+    """Return the clusters of a file: one object, or a list."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInput(f"{path.name} is not JSON ({error})", remedy="write one cluster object, or a list of them") from error
+    try:
+        return [ClusterUpdated.model_validate(item) for item in (content if isinstance(content, list) else [content])]
+    except ValidationError as error:
+        raise InvalidInput(f"{path.name}: {explained(error)}", remedy="see docs/how-to/send-a-request.md") from error
+
+
+def request(
+    file: File,
+    wait: Annotated[bool, typer.Option(help="Follow progress and show the recommendations")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON")] = False,
+) -> None:
+    """Send a simulation request as a Kafka event."""
+    settings, event = load_settings(), read_body(file, SimulationRequested)
+    answer = asyncio.run(ask(settings, event, wait=wait or as_json, show=not as_json))
+    if answer is None:
+        return
+    if as_json:
+        console.print_json(answer.model_dump_json())
+    else:
+        recommendation_tables(console, answer)
+    if answer.status == "failed":
+        raise typer.Exit(1)
+
+
+async def ask(settings: Settings, event: SimulationRequested, *, wait: bool, show: bool) -> RecommendationMade | None:
+    """Send a request; with `wait`, follow it to its answer."""
+    workflow_id = event.workflow_id or uuid4()
+    messages = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock())
+    message = messages.request(event, workflow_id)
+    if not wait:
+        await send(settings, [message])
+        console.print(f"workflow {workflow_id}", highlight=False)
+        return None
+    names = (settings.topic_prefix + catalogue.PROGRESS, settings.topic_prefix + catalogue.RECOMMENDATIONS)
+    async with reader(settings.kafka, *names, from_start=False) as consumer:
+        await send(settings, [message])
+        patience_s = (event.deadline_s or settings.deadline_s) + PATIENCE_S
+        with Progress(TextColumn("{task.description:40.40}"), BarColumn(), TimeElapsedColumn(), console=console, disable=not show) as bar:
+            task = bar.add_task("sent", total=100)
+            async for record in following(consumer, str(workflow_id).encode(), deadline_s=patience_s):
+                if record.topic == names[1]:
+                    bar.update(task, completed=100, description="answered")
+                    return RecommendationMade.model_validate_json(record.value or b"")
+                body = json.loads(record.value or b"{}")
+                percent = body.get("percent")
+                bar.update(task, description=body["payload"]["content"]["title"], **({"completed": percent} if percent is not None else {}))
+    raise InvalidInput(
+        f"workflow {workflow_id} was not answered within {patience_s:g} s", remedy="are the workers running? see: budsim doctor"
+    )
+
+
+async def send(settings: Settings, messages: list[OutgoingMessage]) -> None:
+    """Send messages and await the broker."""
+    publisher = KafkaPublisher(settings.kafka)
+    try:
+        await publisher.publish(messages)
+    finally:
+        await publisher.stop()
+
+
+def feedback(file: File, wait: Annotated[bool, typer.Option(help="Wait until it counts")] = False) -> None:
+    """Tell what became of a recommended configuration."""
+    settings, event = load_settings(), read_body(file, FeedbackGiven)
+    asyncio.run(give_feedback(settings, event, wait=wait))
+    console.print("feedback applied" if wait else "feedback sent")
+
+
+async def give_feedback(settings: Settings, event: FeedbackGiven, *, wait: bool) -> None:
+    """Send feedback; with `wait`, return when `feedback applied` came back."""
+    message = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock()).feedback(event)
+    if not wait or event.workflow_id is None:
+        await send(settings, [message])
+        return
+    async with reader(settings.kafka, settings.topic_prefix + catalogue.PROGRESS, from_start=False) as consumer:
+        await send(settings, [message])
+        async for record in following(consumer, str(event.workflow_id).encode(), deadline_s=PATIENCE_S):
+            if json.loads(record.value or b"{}").get("payload", {}).get("event") == "feedback applied":
+                return
+    raise InvalidInput(f"feedback on {event.config_id} was not applied in time", remedy="see: budsim dlq list")
+
+
+@clusters.command()
+def apply(file: File) -> None:
+    """Report topologies: one cluster object, or a list."""
+    settings, events = load_settings(), read_clusters(file)
+    messages = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock())
+    asyncio.run(send(settings, [messages.cluster(event) for event in events]))
+    console.print(f"{len(events)} clusters reported")
+
+
+@clusters.command()
+def remove(cluster_id: str) -> None:
+    """Remove a cluster."""
+    settings = load_settings()
+    messages = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock())
+    asyncio.run(send(settings, [messages.cluster_removed(cluster_id)]))
+
+
+def simulate(
+    file: File,
+    clusters: Annotated[Path, typer.Option(help="JSON file of one cluster or a list", exists=True, dir_okay=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON")] = False,
+) -> None:
+    """Answer in this process: the same services, no Kafka, no PostgreSQL."""
+    settings, event = load_settings(), read_body(file, SimulationRequested)
+    answer = asyncio.run(answer_here(settings, event, read_clusters(clusters)))
+    if as_json:
+        console.print_json(answer.model_dump_json())
+    else:
+        recommendation_tables(console, answer)
+    if answer.status == "failed":
+        raise typer.Exit(1)
+
+
+async def answer_here(settings: Settings, event: SimulationRequested, topologies: list[ClusterUpdated]) -> RecommendationMade:
+    """Return the answer of the services run in-process."""
+    clock = SystemClock()
+    workflow_id: UUID = event.workflow_id or uuid4()
+    request = request_from_event(event, workflow_id=workflow_id, defaults=request_defaults(settings), caller=Caller())
+    stored: Any = [StoredCluster(cluster=cluster_from_body(body), updated_s=clock.now_s()) for body in topologies]
+    recommendation = await simulate_request(
+        request,
+        models=create_models(settings),
+        clusters=stored,
+        policy=split_policy(settings),
+        memory=AnalyticMemory(),
+        compute=search_in_process,
+        now_s=clock.now_s(),
+    )
+    return recommendation_event(recommendation)
