@@ -172,8 +172,6 @@ def create_eval_app(settings: Settings) -> faust.App:
         blacklist_table.NAME,
         key_type=blacklist_table.KEY_TYPE,
         value_type=blacklist_table.VALUE_TYPE,
-        key_serializer="raw",
-        value_serializer="raw",
         partitions=settings.partitions_by_key,
     )
     evaluator = Evaluator(
@@ -213,6 +211,7 @@ def _worker(settings: Settings, app_id: str) -> tuple[faust.App, MessageLoop, St
         table_partitions=settings.partitions_by_key,
         instance_id=settings.instance_id,
     )
+    options.data_folder.mkdir(parents=True, exist_ok=True)  # Faust makes only the last folder of the path
     app = create_faust_app(settings.kafka, options)
     loop = MessageLoop(
         publisher=stores.publisher,
