@@ -1,15 +1,28 @@
-"""Messages in and out: JSON of pydantic models, CloudEvents in binary mode, structured mode understood on input."""
+"""Messages in: JSON of pydantic models; CloudEvents in binary mode, in structured mode, or none at all."""
 
+import base64
+import binascii
 import json
+import math
+import re
+import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 E = TypeVar("E", bound=BaseModel)
 Headers = tuple[tuple[str, bytes], ...]
-SHOWN = 120  # characters of a wrong value that an error repeats
+STRUCTURED = "application/cloudevents+json"
+SHOWN_ERRORS = 5
+SHOWN_CHARACTERS = 120  # of a wrong value that an error repeats
+_WORKFLOW_ID = re.compile(rb'"workflow_id"\s*:\s*"([0-9a-fA-F-]{32,36})"')
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # PostgreSQL keeps no such character
+
+
+class _NotJson(ValueError):
+    """The text is JSON to nobody, or to nobody else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +40,15 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received(Generic[E]):
-    """A record with the event it carries."""
+    """A record with the event it carries; `attributes` are those of a structured CloudEvent."""
 
     record: Record
     event: E
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
     def header(self, name: str) -> str | None:
-        """Return a header's text."""
-        return header_text(self.record.headers, name)
+        """Return a header's text, or the CloudEvents attribute that stands for it in structured mode."""
+        return header_text(self.record.headers, name) or self.attributes.get(name.removeprefix("ce_"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,23 +76,39 @@ class Codec(Generic[E]):
 
     def decode(self, record: Record) -> Received[E] | DecodeFailure:
         """Return the event, or the reason there is none."""
-        value = record.value
+        value, attributes = record.value, dict[str, str]()
         if value is None:
-            return self._failure(record, "the value is null; send a JSON object")
+            return self._failure(record, "the value is null; send a JSON object", attributes)
         if len(value) > self._max_value_bytes:
-            return self._failure(record, f"the value has {len(value):,} bytes; at most {self._max_value_bytes:,} are taken: send less")
+            reason = f"the value has {len(value):,} bytes; at most {self._max_value_bytes:,} are taken: send less"
+            return self._failure(record, reason, attributes)
         try:
-            body = json.loads(value, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            return self._failure(record, f"the value is not JSON ({error}); send a JSON object")
-        payload = unwrapped(body)
-        try:
-            return Received(record=record, event=self._event.model_validate(payload))
+            body = _json(value)
+            if _is_structured(record.headers, body):
+                attributes = {name: item for name, item in body.items() if isinstance(item, str) and name != "data"}
+                body = _data(body)
+            return Received(record=record, event=self._event.model_validate(body), attributes=attributes)
         except ValidationError as error:
-            return self._failure(record, explained(error), payload)
+            return self._failure(record, explained(error), attributes)
+        except (_NotJson, RecursionError) as error:
+            return self._failure(record, f"the value is not JSON ({error}); send a JSON object in UTF-8", attributes)
 
-    def _failure(self, record: Record, reason: str, payload: object = None) -> DecodeFailure:
-        return DecodeFailure(record=record, reason=reason, workflow_id=_workflow_id(record, payload))
+    def _failure(self, record: Record, reason: str, attributes: Mapping[str, str]) -> DecodeFailure:
+        return DecodeFailure(record=record, reason=reason, workflow_id=_workflow_id(record, attributes))
+
+
+def record_of(message: Any) -> Record:
+    """Return a Faust message as a plain record."""
+    headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
+    return Record(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        key=message.key,
+        value=message.value,
+        headers=tuple((str(name), _bytes(value)) for name, value in headers),
+        timestamp_s=message.timestamp or 0.0,
+    )
 
 
 def header_text(headers: Headers, name: str) -> str | None:
@@ -86,36 +116,79 @@ def header_text(headers: Headers, name: str) -> str | None:
     return next((value.decode("utf-8", "replace") for key, value in headers if key.lower() == name), None)
 
 
-def unwrapped(body: object) -> object:
-    """Return the data of a structured CloudEvent; anything else as it is."""
-    if isinstance(body, dict) and "specversion" in body and "data" in body:
-        return body["data"]
-    return body
-
-
 def explained(error: ValidationError) -> str:
     """Return each field, its value and what is wrong with it, in one line."""
+    errors = error.errors(include_url=False)
     parts = []
-    for item in error.errors(include_url=False)[:5]:
-        field = ".".join(str(step) for step in item["loc"]) or "the value"
-        parts.append(f"{field} = {_shown(item['input'])}: {item['msg']}")
+    for item in errors[:SHOWN_ERRORS]:
+        field_name = ".".join(str(step) for step in item["loc"]) or "the value"
+        shown = "" if item["type"] == "missing" else f" = {_shown(item['input'])}"
+        parts.append(f"{field_name}{shown}: {item['msg']}")
+    if len(errors) > SHOWN_ERRORS:
+        parts.append(f"and {len(errors) - SHOWN_ERRORS} more")
     return "; ".join(parts)
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother = 3, SHOWN_CHARACTERS, SHOWN_CHARACTERS
+    text = short.repr(value)
+    return text if len(text) <= 2 * SHOWN_CHARACTERS else text[: 2 * SHOWN_CHARACTERS] + "…"
 
 
-def _workflow_id(record: Record, payload: object) -> str | None:
-    named = header_text(record.headers, "correlationid")
+def _json(value: bytes) -> Any:
+    try:
+        text = value.decode("utf-8-sig")
+        body = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        if "\\ud" in text.lower():  # half a surrogate pair is no character: it could not be written again
+            json.dumps(body, ensure_ascii=False).encode()
+    except ValueError as error:
+        raise _NotJson(str(error)) from error
+    if _NUL.search(text):
+        raise _NotJson("a string holds the character \\u0000")
+    return body
+
+
+def _is_structured(headers: Headers, body: object) -> bool:
+    if not isinstance(body, dict):
+        return False
+    named = (header_text(headers, "content-type") or "").lower().startswith(STRUCTURED)
+    return named or ("specversion" in body and ("data" in body or "data_base64" in body))
+
+
+def _data(body: Mapping[str, Any]) -> Any:
+    encoded = body.get("data_base64")
+    if not isinstance(encoded, str):
+        return body.get("data")
+    try:
+        return _json(base64.b64decode(encoded, validate=True))
+    except binascii.Error as error:
+        raise _NotJson(f"data_base64 is not base64: {error}") from error
+
+
+def _workflow_id(record: Record, attributes: Mapping[str, str]) -> str | None:
+    """Return the workflow a broken message belongs to, as far as it can be told: by envelope, by content, by key."""
+    named = header_text(record.headers, "correlationid") or attributes.get("correlationid")
     if named:
         return named
-    if isinstance(payload, Mapping) and isinstance(payload.get("workflow_id"), str):
-        return str(payload["workflow_id"])
+    found = _WORKFLOW_ID.search(record.value or b"")
+    if found:
+        return found.group(1).decode()
     return record.key.decode("utf-8", "replace") if record.key else None
 
 
+def _bytes(value: object) -> bytes:
+    if value is None:
+        return b""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "backslashreplace")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _NotJson(f"{text[:40]} is beyond what a number can be")
+    return number
+
+
 def _refuse_constant(name: str) -> NoReturn:
-    msg = f"{name} is not a JSON number"
-    raise ValueError(msg)
+    raise _NotJson(f"{name} is not a JSON number")

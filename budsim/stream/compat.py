@@ -1,51 +1,64 @@
 """Fixes for faust-streaming 0.15.3, applied by the entry point and never at import.
 
-Three places lose or repeat events (issues 596, 606 and 502 of faust-streaming/faust); each fix has a regression test.
+It loses or repeats events where recovery ends (issue 596 of faust-streaming/faust), where offsets are committed (606), where
+partitions are revoked (502), and where a stream skips an event; each fix has a regression test that fails without it.
 """
 
 import asyncio
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 FAUST = "0.15.3"
 AIOKAFKA = "0.14."
+FETCH_WAIT_MS = 100
 
 
-class UnsupportedFaustError(RuntimeError):
+class UnsupportedFaust(RuntimeError):
     """The installed libraries are not those the fixes were written for."""
 
 
 def check_versions(faust_version: str, aiokafka_version: str) -> None:
     """Refuse any version the fixes were not proven on."""
     if faust_version != FAUST or not aiokafka_version.startswith(AIOKAFKA):
-        raise UnsupportedFaustError(
+        raise UnsupportedFaust(
             f"faust-streaming {faust_version} with aiokafka {aiokafka_version} is installed; the fixes need {FAUST} with {AIOKAFKA}x: "
             "install with constraints.txt"
         )
 
 
+def _replace(owner: Any, name: str, function: Callable[..., Any]) -> None:
+    setattr(owner, name, function)
+
+
 def install() -> None:
     """Check the versions and apply every fix; calling again changes nothing."""
     check_versions(version("faust-streaming"), version("aiokafka"))
-    if getattr(Consumer, "_budsim_fixes", False):
+    if Consumer.on_partitions_revoked is _revoked:
         return
     fix_recovery_race()
     fix_acknowledged_gap()
     fix_revoke_order()
-    Consumer._budsim_fixes = True
+    fix_skipped_acknowledged()
+    shorten_fetch_wait()
 
 
 def fix_recovery_race() -> None:
-    """Issue 596: after recovery, seek and clear the queues before the fetcher may hand anything to agents."""
-    Recovery.on_recovery_completed = _recovered
+    """Issue 596: after recovery, seek and clear the queues before the fetcher may hand anything to agents.
+
+    Faust makes the partitions fetchable first; what is fetched before the queues are cleared counts as read and is lost. The same
+    holds without tables, for a worker that had no partitions when the rebalance began.
+    """
+    _replace(Recovery, "on_recovery_completed", _recovered)
+    _replace(Recovery, "_resume_streams", _resumed)
 
 
 async def _recovered(self: Any, generation_id: int = 0) -> None:
-    app, consumer = self.app, self.app.consumer
-    await app.on_rebalance_complete.send()
+    await self.app.on_rebalance_complete.send()
     self._set_recovery_ended()
     callbacks = [
         asyncio.ensure_future(table.on_recovery_completed(self.actives_for_table[table], self.standbys_for_table[table]))
@@ -53,12 +66,25 @@ async def _recovered(self: Any, generation_id: int = 0) -> None:
     ]
     if callbacks:
         await asyncio.wait(callbacks)
+    if await _open_gate(self, generation_id) and not self.app.assignor.assigned_standbys():
+        self.tables.on_standbys_ready()
+
+
+async def _resumed(self: Any, generation_id: int = 0) -> None:
+    await self.app.on_rebalance_complete.send()
+    if await _open_gate(self, generation_id):
+        self.tables.on_standbys_ready()
+
+
+async def _open_gate(self: Any, generation_id: int) -> bool:
+    """Seek, clear and resume behind a closed gate; False if a newer rebalance has begun."""
+    app, consumer = self.app, self.app.consumer
     if app.consumer_generation_id != generation_id:
         self.log.warning("a newer rebalance has begun; this recovery steps back")
-        return
-    # closed gate: what the fetcher had delivered would be cleared from the queues while its offsets count as read
+        return False
     consumer.stop_flow()
     app.flow_control.suspend()
+    app.flow_control.clear()
     assignment = consumer.assignment()
     if assignment:
         await self._wait(consumer.perform_seek(), timeout=app.conf.broker_request_timeout)
@@ -68,10 +94,9 @@ async def _recovered(self: Any, generation_id: int = 0) -> None:
     consumer.resume_flow()
     await app._fetcher.maybe_start()
     self.tables.on_actives_ready()
-    if not app.assignor.assigned_standbys():
-        self.tables.on_standbys_ready()
     app.on_rebalance_end()
     self.log.info("Worker ready")
+    return True
 
 
 def fix_acknowledged_gap() -> None:
@@ -83,39 +108,58 @@ def fix_acknowledged_gap() -> None:
         floor = min((message.offset for message in self._unacked_messages if message.tp == tp and not message.acked), default=None)
         above = [offset for offset in acked if floor is not None and offset >= floor]
         if not above:
-            return original(self, tp)  # type: ignore[no-any-return]
+            return original(self, tp)
         acked[:] = [offset for offset in acked if offset < floor]
         try:
-            return original(self, tp)  # type: ignore[no-any-return]
+            return original(self, tp)
         finally:
             self._acked[tp].extend(above)
 
-    Consumer._new_offset = new_offset
+    _replace(Consumer, "_new_offset", new_offset)
 
 
 def fix_revoke_order() -> None:
-    """Issue 502: acknowledgements outlive the revoke until the app has made its final commit."""
-    original = Consumer.on_partitions_revoked
+    """Issue 502: acknowledgements are kept until the app has made its last commit, and forgotten only then."""
+    _replace(Consumer, "on_partitions_revoked", _revoked)
 
-    async def on_partitions_revoked(self: Any, revoked: set[Any]) -> None:
-        books = (self._acked, self._acked_index, self._committed_offset, self._gap)
-        kept = [{tp: book[tp] for tp in revoked if tp in book} for book in books]
-        callback = self._on_partitions_revoked
 
-        async def commit_first(partitions: set[Any]) -> None:
-            for book, entries in zip(books, kept, strict=True):
-                book.update(entries)
-            try:
-                await callback(partitions)
-            finally:
-                for book in books:
-                    for tp in revoked:
-                        book.pop(tp, None)
+async def _revoked(self: Any, revoked: set[Any]) -> None:
+    self._active_partitions.difference_update(revoked)
+    self._paused_partitions.difference_update(revoked)
+    for tp in revoked:
+        self._read_offset.pop(tp, None)
+    try:
+        await self._on_partitions_revoked(revoked)
+    finally:
+        for book in (self._gap, self._acked, self._acked_index, self._committed_offset, self._read_offset):
+            for tp in revoked:
+                book.pop(tp, None)
 
-        self._on_partitions_revoked = commit_first
-        try:
-            await original(self, revoked)
-        finally:
-            self._on_partitions_revoked = callback
 
-    Consumer.on_partitions_revoked = on_partitions_revoked
+def fix_skipped_acknowledged() -> None:
+    """A stream skips an event of an older assignment, never tracks it, and acknowledges it all the same: not so.
+
+    Only the stream written in Python does so; where Faust is installed without its compiled modules, an event could be committed
+    that nobody has seen.
+    """
+    original = Consumer.ack
+
+    def ack(self: Any, message: Any) -> bool:
+        return bool(message.tracked and original(self, message))
+
+    _replace(Consumer, "ack", ack)
+
+
+def shorten_fetch_wait() -> None:
+    """Let an empty fetch return after 0.1 s, not after the 1.5 s that Faust gives no setting for.
+
+    While a fetch waits at the broker, partitions whose records were taken meanwhile are not part of it and their next record waits.
+    """
+    original = AIOKafkaConsumerThread._create_worker_consumer
+
+    def create(self: Any, transport: Any) -> Any:
+        consumer = original(self, transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+    _replace(AIOKafkaConsumerThread, "_create_worker_consumer", create)

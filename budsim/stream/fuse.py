@@ -3,13 +3,16 @@
 from collections import deque
 
 WINDOW = 100
-MINIMUM = 20  # with fewer seen, two bad messages in a row would already open it
+MINIMUM = 20  # with fewer seen, a handful of poisoned messages would stop their neighbours; with 100, a broken release would bury 100
 SHARE = 0.5
 COOL_DOWN_S = 60.0
 
 
 class Fuse:
-    """Closed, open, or half-open; a state machine without a clock of its own."""
+    """Closed, open, or half-open; a state machine without a clock of its own.
+
+    Every message carries a ticket of its own (any object), so that only the one let through while half-open decides what follows.
+    """
 
     def __init__(self, *, window: int = WINDOW, minimum: int = MINIMUM, share: float = SHARE, cool_down_s: float = COOL_DOWN_S) -> None:
         self._outcomes: deque[bool] = deque(maxlen=window)
@@ -17,36 +20,35 @@ class Fuse:
         self._share = share
         self._cool_down_s = cool_down_s
         self._opened_s: float | None = None
-        self._probing = False
+        self._probe: object | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether messages are held."""
         return self._opened_s is not None
 
-    def admits(self, now_s: float) -> bool:
+    def admits(self, ticket: object, *, now_s: float) -> bool:
         """Whether a message may be tried: always while closed, one at a time once cooled down."""
-        if self._opened_s is None:
+        if self._opened_s is None or self._probe is ticket:
             return True
-        if self._probing or now_s - self._opened_s < self._cool_down_s:
+        if self._probe is not None or now_s - self._opened_s < self._cool_down_s:
             return False
-        self._probing = True
+        self._probe = ticket
         return True
 
-    def record(self, *, failed: bool, now_s: float) -> None:
-        """Note an outcome; invalid input is not one."""
-        if self._opened_s is not None:
-            self._probing = False
-            if failed:
+    def record(self, ticket: object, *, failed: bool, now_s: float) -> None:
+        """Note how a message ended; invalid input is not noted."""
+        if self._opened_s is None:
+            self._outcomes.append(failed)
+            if len(self._outcomes) >= self._minimum and sum(self._outcomes) > self._share * len(self._outcomes):
                 self._opened_s = now_s
-            else:
-                self._opened_s = None
+        elif self._probe is ticket:
+            self._probe = None
+            self._opened_s = now_s if failed else None
+            if not failed:
                 self._outcomes.clear()
-            return
-        self._outcomes.append(failed)
-        if len(self._outcomes) >= self._minimum and sum(self._outcomes) > self._share * len(self._outcomes):
-            self._opened_s = now_s
 
-    def release(self) -> None:
-        """Give back a probe that ended without an outcome."""
-        self._probing = False
+    def release(self, ticket: object) -> None:
+        """Give back the place of a message that ended without an outcome of its own."""
+        if self._probe is ticket:
+            self._probe = None

@@ -1,28 +1,27 @@
 """The one loop all agents share: every message ends in exactly one of result, retry or dead letter."""
 
-import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
+from mode.utils.futures import notify
 from pydantic import BaseModel
 
-from budsim.core.errors import BudSimError, Unavailable
+from budsim.core.errors import BudSimError, InvalidInput, Unavailable
 from budsim.services.ports import OutgoingMessage
-from budsim.stream.codec import Codec, DecodeFailure, Received, Record, Tombstone
+from budsim.stream.codec import Codec, DecodeFailure, Received, Record, Tombstone, record_of
 from budsim.stream.dead_letters import Cause, dead_letter
 from budsim.stream.fuse import Fuse
-from budsim.stream.metrics import HOLDING, OUTCOMES, SECONDS
+from budsim.stream.holds import GivenUp, Holds, RetryPolicy, Timers
+from budsim.stream.metrics import ATTEMPTS_FAILED, OUTCOMES, SECONDS
+
+__all__ = ["GivenUp", "MessageLoop", "Outcome", "Publisher", "RetryPolicy", "Route", "Timers"]
 
 E = TypeVar("E", bound=BaseModel)
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-
-
-class GivenUp(Exception):
-    """Flow control was suspended while a message waited; it will be read again."""
 
 
 class Publisher(Protocol):
@@ -33,18 +32,12 @@ class Publisher(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """Bounds of retries and holds. [s]"""
+class Outcome(StrEnum):
+    """How a message ended."""
 
-    attempts: int = 3
-    first_delay_s: float = 1.0
-    factor: float = 2.0
-    attempt_s: float = 20.0
-    total_s: float = 30.0
-    hold_first_s: float = 0.2
-    hold_longest_s: float = 2.0
-    step_s: float = 0.1  # how often a waiting message looks whether it must be given up
+    RESULT = "result"
+    RESULT_AFTER_RETRY = "result_after_retry"
+    DEAD_LETTER = "dead_letter"
 
 
 async def _nothing(_: object, __: object = None) -> Sequence[OutgoingMessage]:
@@ -54,6 +47,8 @@ async def _nothing(_: object, __: object = None) -> Sequence[OutgoingMessage]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Generic[E]):
     """What an agent does with the events of its topic.
+
+    A BudSimError from `handle` is invalid input: no retry mends it. Unavailable is a hold. Any other exception is retried.
 
     Attributes:
         handle: Event in, messages out.
@@ -70,6 +65,16 @@ class Route(Generic[E]):
     failed: Callable[[Received[E], BudSimError], Awaitable[Sequence[OutgoingMessage]]] = _nothing
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """One record with what is to be done about it."""
+
+    record: Record
+    agent: str
+    work: Callable[[], Awaitable[Sequence[OutgoingMessage]]]
+    failed: Callable[[BudSimError], Awaitable[Sequence[OutgoingMessage]]]
+
+
 class MessageLoop:
     """Runs routes over Faust streams."""
 
@@ -81,15 +86,19 @@ class MessageLoop:
         flow_active: Callable[[], bool],
         policy: RetryPolicy,
         fuse: Fuse,
-        clock: Callable[[], float] = time.time,
+        timers: Timers = Timers(),  # noqa: B008 frozen
     ) -> None:
         self._publisher = publisher
         self._dead_letter_topic = dead_letter_topic
-        self._flow_active = flow_active
         self._policy = policy
         self._fuse = fuse
-        self._clock = clock
-        self.holding = 0  # messages waiting out an outage now; health reads it
+        self._timers = timers
+        self._holds = Holds(flow_active=flow_active, policy=policy, timers=timers)
+
+    @property
+    def holding(self) -> int:
+        """How many messages wait out an outage now."""
+        return self._holds.holding
 
     async def run(self, app: Any, stream: Any, route: Route[E]) -> None:
         """Iterate a Faust stream without automatic acknowledgement; ack only after the outcome."""
@@ -101,138 +110,119 @@ class MessageLoop:
             except GivenUp:
                 log.info("%s: %s/%s@%s given up, to be read again", route.agent, record.topic, record.partition, record.offset)
                 app.consumer.unacked.discard(event.message)
+                notify(app.consumer._waiting_for_ack)  # the revoke waits for this message, else up to a second longer
                 continue
             await unacknowledged.ack(event)
 
-    async def conclude(self, record: Record, route: Route[E]) -> None:
+    async def conclude(self, record: Record, route: Route[E]) -> Outcome:
         """Bring one record to its outcome; raise GivenUp when flow control is suspended first."""
-        started_s = time.perf_counter()
-        if record.value is None and route.tombstone is not None:
-            await self._publish(await self._available(lambda: _call(route.tombstone, Tombstone(record=record))))
-            outcome = "result"
-        else:
-            outcome = await self._decoded(record, route)
-        OUTCOMES.labels(route.agent, outcome).inc()
-        SECONDS.labels(route.agent).observe(time.perf_counter() - started_s)
+        started_s = self._timers.monotonic_s()
+        outcome = await self._concluded(record, route)
+        OUTCOMES.labels(route.agent, outcome.value).inc()
+        SECONDS.labels(route.agent).observe(self._timers.monotonic_s() - started_s)
+        return outcome
 
-    async def _decoded(self, record: Record, route: Route[E]) -> str:
+    async def _concluded(self, record: Record, route: Route[E]) -> Outcome:
+        tombstone = route.tombstone
+        if record.value is None and tombstone is not None:
+            removal = Tombstone(record=record)
+            return await self._attempts(_Task(record=record, agent=route.agent, work=lambda: tombstone(removal), failed=_nothing))
         decoded = route.codec.decode(record)
         if isinstance(decoded, DecodeFailure):
-            await self._bury(record, self._cause(route, "DecodeFailure", decoded.reason, 0))
-            await self._publish(await self._available(lambda: route.undecodable(decoded)))
-            return "dead_letter"
-        await self._fuse_closed()
-        return await self._attempts(decoded, route)
+            await self._bury(record, Cause(agent=route.agent, error="DecodeFailure", reason=decoded.reason, attempts=0, at_s=self._now_s()))
+            await self._follow_up(route.agent, lambda: route.undecodable(decoded))
+            return Outcome.DEAD_LETTER
+        task = _Task(
+            record=record, agent=route.agent, work=lambda: route.handle(decoded), failed=lambda error: route.failed(decoded, error)
+        )
+        return await self._attempts(task)
 
-    async def _attempts(self, received: Received[E], route: Route[E]) -> str:
-        policy, spent_s, delay_s = self._policy, 0.0, self._policy.first_delay_s
-        for attempt in range(1, policy.attempts + 1):
-            started_s = time.monotonic()
+    async def _attempts(self, task: _Task) -> Outcome:
+        policy, fuse, ticket = self._policy, self._fuse, object()
+        spent_s, delay_s = 0.0, policy.first_delay_s
+        attempt = 0
+        try:
+            while True:
+                attempt += 1
+                await self._holds.until(lambda: fuse.admits(ticket, now_s=self._now_s()))
+                error, seconds = await self._attempt(task, limit_s=min(policy.attempt_s, policy.total_s - spent_s))
+                if error is None:
+                    fuse.record(ticket, failed=False, now_s=self._now_s())
+                    return Outcome.RESULT if attempt == 1 else Outcome.RESULT_AFTER_RETRY
+                if isinstance(error, BudSimError):
+                    return await self._refuse(task, error, attempt)
+                spent_s += seconds + delay_s
+                if attempt == policy.attempts or spent_s >= policy.total_s:
+                    fuse.record(ticket, failed=True, now_s=self._now_s())
+                    return await self._refuse(task, unexpected(error), attempt)
+                await self._holds.wait(delay_s)
+                delay_s *= policy.factor
+        finally:
+            fuse.release(ticket)
+
+    async def _attempt(self, task: _Task, *, limit_s: float) -> tuple[Exception | None, float]:
+        """Return what went wrong, and how long the work took without its holds."""
+        seconds = 0.0
+
+        async def work() -> Sequence[OutgoingMessage]:
+            nonlocal seconds
+            started_s = self._timers.monotonic_s()
             try:
-                messages = await self._available(lambda: asyncio.wait_for(_call(route.handle, received), policy.attempt_s))
-                await self._publish(messages)
-            except (GivenUp, asyncio.CancelledError):
-                self._fuse.release()
-                raise
-            except BudSimError as error:
-                await self._refuse(received, route, error, attempt)
-                return "dead_letter"
-            except Exception as error:
-                spent_s += time.monotonic() - started_s
-                self._fuse.record(failed=True, now_s=self._clock())
-                log.exception("%s: attempt %s of %s failed", route.agent, attempt, policy.attempts)
-                if attempt == policy.attempts or spent_s + delay_s > policy.total_s:
-                    await self._refuse(received, route, unexpected(error), attempt)
-                    return "dead_letter"
-                await self._wait(delay_s)
-                spent_s, delay_s = spent_s + delay_s, delay_s * policy.factor
-            else:
-                self._fuse.record(failed=False, now_s=self._clock())
-                return "result" if attempt == 1 else "result_after_retry"
-        return "dead_letter"
+                return await self._holds.watched(task.work, limit_s)
+            finally:
+                seconds = self._timers.monotonic_s() - started_s
 
-    async def _refuse(self, received: Received[E], route: Route[E], error: BudSimError, attempts: int) -> None:
-        self._fuse.release()
-        await self._bury(received.record, self._cause(route, type(error).__name__, str(error), attempts))
-        await self._publish(await self._available(lambda: route.failed(received, error)))
+        messages = await self._tried(work)
+        error = messages if isinstance(messages, Exception) else await self._tried(lambda: self._publish_once(messages))
+        if error is not None and not isinstance(error, BudSimError):
+            ATTEMPTS_FAILED.labels(task.agent).inc()
+            log.error("%s: an attempt failed", task.agent, exc_info=error)
+        return error, seconds
 
-    def _cause(self, route: Route[E], error: str, reason: str, attempts: int) -> Cause:
-        return Cause(agent=route.agent, error=error, reason=reason, attempts=attempts, at_s=self._clock())
+    async def _tried(self, action: Callable[[], Awaitable[T]]) -> T | Exception:
+        """Return the result or the error; outages are waited out."""
+        try:
+            return await self._holds.available(action)
+        except GivenUp:
+            raise
+        except Exception as error:  # noqa: BLE001 the one place: whatever went wrong, the message needs an outcome
+            return error
+
+    async def _refuse(self, task: _Task, error: BudSimError, attempts: int) -> Outcome:
+        name = type(error.__cause__ or error).__name__
+        await self._bury(task.record, Cause(agent=task.agent, error=name, reason=str(error), attempts=attempts, at_s=self._now_s()))
+        await self._follow_up(task.agent, lambda: task.failed(error))
+        return Outcome.DEAD_LETTER
+
+    async def _follow_up(self, agent: str, action: Callable[[], Awaitable[Sequence[OutgoingMessage]]]) -> None:
+        """Do and send what follows a dead letter; an error in it cannot undo the dead letter and is logged."""
+        messages = await self._tried(lambda: self._holds.watched(action, self._policy.attempt_s))
+        error = messages if isinstance(messages, Exception) else await self._tried(lambda: self._publish_once(messages))
+        if error is not None:
+            log.error("%s: nobody was told of a dead letter", agent, exc_info=error)
 
     async def _bury(self, record: Record, cause: Cause) -> None:
         log.warning("%s: dead letter for %s/%s@%s: %s", cause.agent, record.topic, record.partition, record.offset, cause.reason)
-        await self._publish([dead_letter(record, cause, self._dead_letter_topic)])
+        letter = dead_letter(record, cause, self._dead_letter_topic)
+        await self._holds.available(lambda: self._send_dead_letter(letter))
 
-    async def _publish(self, messages: Sequence[OutgoingMessage]) -> None:
+    async def _send_dead_letter(self, letter: OutgoingMessage) -> None:
+        try:
+            await self._publish_once((letter,))
+        except InvalidInput as error:
+            # nowhere is left to put the message: it waits until an operator mends the topic
+            raise Unavailable(f"{letter.topic} refuses a dead letter: {error}", remedy="raise its max.message.bytes") from error
+
+    async def _publish_once(self, messages: Sequence[OutgoingMessage]) -> None:
         if messages:
-            await self._available(lambda: self._publisher.publish(messages))
+            await self._holds.watched(lambda: self._publisher.publish(messages))
 
-    async def _available(self, action: Callable[[], Awaitable[T]]) -> T:
-        """Return the action's result, waiting out outages: a hold costs no attempt and no retry time."""
-        delay_s = self._policy.hold_first_s
-        held = False
-        try:
-            while True:
-                try:
-                    return await action()
-                except Unavailable as error:
-                    if not held:
-                        held = True
-                        self._hold(1)
-                        log.warning("holding: %s", error)
-                await self._wait(delay_s)
-                delay_s = min(2 * delay_s, self._policy.hold_longest_s)
-        finally:
-            if held:
-                self._hold(-1)
-
-    async def _fuse_closed(self) -> None:
-        if self._fuse.admits(self._clock()):
-            return
-        self._hold(1)
-        try:
-            while not self._fuse.admits(self._clock()):
-                await self._wait(self._policy.step_s)
-        finally:
-            self._hold(-1)
-
-    def _hold(self, change: int) -> None:
-        self.holding += change
-        HOLDING.set(self.holding)
-
-    async def _wait(self, seconds: float) -> None:
-        """Sleep in short steps; give the message up as soon as flow control is suspended."""
-        until_s = time.monotonic() + seconds
-        while True:
-            if not self._flow_active():
-                raise GivenUp
-            left_s = until_s - time.monotonic()
-            if left_s <= 0:
-                return
-            await asyncio.sleep(min(self._policy.step_s, left_s))
-
-
-async def _call(function: Callable[[Any], Awaitable[T]] | None, argument: object) -> T:
-    if function is None:
-        msg = "no handler"
-        raise TypeError(msg)
-    return await function(argument)
+    def _now_s(self) -> float:
+        return self._timers.unix_s()
 
 
 def unexpected(error: Exception) -> BudSimError:
     """Return an unexpected error as callers may see it."""
-    return BudSimError(f"{type(error).__name__}: {error}", remedy="send the request again; if it fails again, report the workflow_id")
-
-
-def record_of(message: Any) -> Record:
-    """Return a Faust message as a plain record."""
-    headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
-    return Record(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        key=message.key,
-        value=message.value,
-        headers=tuple((str(name), value if isinstance(value, bytes) else str(value).encode()) for name, value in headers),
-        timestamp_s=message.timestamp or 0.0,
-    )
+    wrapped = BudSimError(f"{type(error).__name__}: {error}", remedy="send the request again; if it fails again, report the workflow_id")
+    wrapped.__cause__ = error
+    return wrapped

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 
 from budsim.core.errors import InvalidInput, Unavailable
 from budsim.services.connection import KafkaConnection
 from budsim.services.ports import OutgoingMessage
 
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
+METADATA_S = 5.0  # to find a topic's partitions; aiokafka would ask again and again for the whole request timeout
 
 
 class KafkaPublisher:
@@ -30,32 +31,39 @@ class KafkaPublisher:
             InvalidInput: A message is larger than its topic takes.
         """
         producer = await self._started()
-        try:
-            for topic, group in groupby(messages, key=lambda message: message.topic):
-                await self._send(producer, topic, list(group))
-        except MessageSizeTooLargeError as error:
-            raise InvalidInput(
-                f"a message is too large for its topic: {error}", remedy="ask for fewer clusters or a smaller top_k"
-            ) from error
-        except (TimeoutError, KafkaError, OSError) as error:
-            await self._discard(producer)
-            raise Unavailable(f"Kafka at {self._connection.bootstrap} does not take messages ({error!r})") from error
+        for topic, group in groupby(messages, key=lambda message: message.topic):
+            await self._find(producer, topic)
+            await self._send(producer, topic, list(group))
 
     async def stop(self) -> None:
         """Close the connection."""
         if self._producer is not None:
             await self._discard(self._producer)
 
+    async def _find(self, producer: AIOKafkaProducer, topic: str) -> None:
+        """Make sure of the topic before anything is sent: nothing of ours then hangs in the producer."""
+        try:
+            async with asyncio.timeout(METADATA_S):
+                await producer.partitions_for(topic)
+        except (TimeoutError, KafkaError, OSError) as error:
+            raise Unavailable(
+                f"topic {topic} is not found at {self._connection.bootstrap} ({error!r})", remedy="is Kafka up? run: budsim topics apply"
+            ) from error
+
     async def _send(self, producer: AIOKafkaProducer, topic: str, messages: list[OutgoingMessage]) -> None:
-        async with asyncio.timeout(self._connection.request_timeout_s):
-            # an unknown topic would make send() retry for the whole request timeout, blocking the caller
-            partitions = await producer.partitions_for(topic)
-            if not partitions:
-                raise Unavailable(f"topic {topic} does not exist", remedy="run: budsim topics apply")
-            futures = [
-                await producer.send(topic, key=message.key, value=message.value, headers=list(message.headers)) for message in messages
-            ]
-            await asyncio.gather(*futures)
+        try:
+            async with asyncio.timeout(self._connection.request_timeout_s):
+                futures = [
+                    await producer.send(topic, key=message.key, value=message.value, headers=list(message.headers)) for message in messages
+                ]
+                await asyncio.gather(*futures)
+        except MessageSizeTooLargeError as error:
+            raise InvalidInput(
+                f"a message is too large for topic {topic}: {error}", remedy="ask for fewer clusters or a smaller top_k"
+            ) from error
+        except (TimeoutError, KafkaError, OSError) as error:
+            await self._discard(producer)
+            raise Unavailable(f"Kafka at {self._connection.bootstrap} does not take messages for {topic} ({error!r})") from error
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._lock:
@@ -68,17 +76,24 @@ class KafkaPublisher:
                     request_timeout_ms=int(self._connection.request_timeout_s * 1000),
                 )
                 try:
-                    await producer.start()
-                except (KafkaError, OSError) as error:
-                    await producer.stop()
+                    async with asyncio.timeout(self._connection.request_timeout_s):
+                        await producer.start()
+                    self._producer = producer
+                except (TimeoutError, KafkaError, OSError) as error:
                     raise Unavailable(f"Kafka at {self._connection.bootstrap} cannot be reached ({error!r})") from error
-                self._producer = producer
+                finally:
+                    if self._producer is not producer:
+                        await producer.stop()
             return self._producer
 
     async def _discard(self, producer: AIOKafkaProducer) -> None:
-        # after a fatal error an idempotent producer refuses everything: a new one starts clean
+        """Give a producer up: an idempotent one neither expires a batch nor works again after a fatal error.
+
+        Its batches are failed first, else it would stay, and send them again, late and out of order, when Kafka is back.
+        """
         if self._producer is producer:
             self._producer = None
+        producer._message_accumulator.fail_all(ProducerClosed())
         try:
             async with asyncio.timeout(2.0):
                 await producer.stop()

@@ -1,11 +1,14 @@
 """A Faust app with the settings the guarantees need, run in the foreground."""
 
+import asyncio
+import logging
 import os
 import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import faust
@@ -14,19 +17,24 @@ from faust.types.auth import SASLMechanism
 from budsim.services.connection import KafkaConnection
 from budsim.stream.loop import MessageLoop, Route
 
+log = logging.getLogger(__name__)
 SHUTDOWN_S = 9.0  # SIGTERM must end a worker within 10 s, also when the broker is gone and a clean leave would wait for it
+RESTART_FIRST_S, RESTART_LONGEST_S = 1.0, 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
-    """What differs from worker to worker."""
+    """What differs from worker to worker.
+
+    Attributes:
+        instance_id: Static membership: after a restart in place the worker has its partitions back without a rebalance.
+    """
 
     app_id: str
     data_folder: Path
     store: str
     table_partitions: int
     instance_id: str | None = None
-    loglevel: str = "INFO"
 
 
 def create_faust_app(connection: KafkaConnection, options: WorkerOptions) -> faust.App:
@@ -50,6 +58,7 @@ def create_faust_app(connection: KafkaConnection, options: WorkerOptions) -> fau
         producer_request_timeout=20.0,
         producer_max_request_size=2 * 1024 * 1024,
         consumer_auto_offset_reset="earliest",
+        stream_wait_empty=True,
         web_enabled=False,
         autodiscover=False,
         **extra,
@@ -71,40 +80,53 @@ def register(app: faust.App, topic: str, loop: MessageLoop, route: Route[Any]) -
 
 
 def attach(app: faust.App, name: str, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a background coroutine from start to stop; its crash ends the worker."""
+    """Run a background coroutine from start to stop, whatever the partitions do; after a crash it is started again."""
 
     async def run() -> None:
-        await task()
+        await supervised(name, task)
 
     run.__name__ = run.__qualname__ = name
     app.task(run)
 
 
-def run_worker(app: faust.App, *, loglevel: str) -> None:
-    """Run until SIGTERM or SIGINT; raise SystemExit with the worker's exit code."""
-    worker = faust.Worker(app, loglevel=loglevel, redirect_stdouts=False, quiet=True)
-    _bound_shutdown()
-    worker.execute_from_commandline()
+async def supervised(
+    name: str, task: Callable[[], Coroutine[Any, Any, None]], *, sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep
+) -> None:
+    """Run a coroutine until it ends or is cancelled; log a crash and start it again, ever later."""
+    delay_s = RESTART_FIRST_S
+    while True:
+        running = asyncio.ensure_future(task())
+        try:
+            await asyncio.wait((running,))
+        finally:
+            if not running.done():
+                running.cancel()
+                await asyncio.wait((running,))
+        error = None if running.cancelled() else running.exception()
+        if error is None:
+            return
+        log.error("%s crashed; it starts again in %.0f s", name, delay_s, exc_info=error)
+        await sleep(delay_s)
+        delay_s = min(2 * delay_s, RESTART_LONGEST_S)
 
 
-def _bound_shutdown() -> None:
-    """On a termination signal, give the clean way its time; then end the process: what was not acknowledged is read again."""
+class BoundedWorker(faust.Worker):
+    """A worker whose shutdown ends, clean or not: what was not acknowledged is read again."""
 
-    def watch() -> None:
+    def _schedule_shutdown(self, signal: Signals) -> None:
         timer = threading.Timer(SHUTDOWN_S, os._exit, args=(0,))
         timer.daemon = True
         timer.start()
-
-    faust.Worker._on_sigterm = _chained(faust.Worker._on_sigterm, watch)
-    faust.Worker._on_sigint = _chained(faust.Worker._on_sigint, watch)
+        super()._schedule_shutdown(signal)
 
 
-def _chained(original: Callable[..., None], watch: Callable[[], None]) -> Callable[..., None]:
-    def handler(self: Any, *arguments: Any) -> None:
-        watch()
-        original(self, *arguments)
+def run_worker(app: faust.App, *, loglevel: str) -> None:
+    """Run until SIGTERM or SIGINT; raise SystemExit with 0 then, and with another code after a crash.
 
-    return handler
+    Logging is left as the caller set it up; if nobody did, Faust does.
+    """
+    override = not logging.getLogger().handlers
+    BoundedWorker(app, loglevel=loglevel, redirect_stdouts=False, quiet=True, override_logging=override).execute_from_commandline()
 
 
 def _credentials(security: dict[str, Any]) -> Any:
