@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import TypeAdapter
 
-from budsim.adapters.wire.messages import KafkaMessages
 from budsim.core.errors import BudSimError
 from budsim.core.search.part import Blacklist
-from budsim.services.evaluate import Evaluator, worn_out
+from budsim.services.evaluate import Evaluator
 from budsim.services.ports import OutgoingMessage
 from budsim.stream.codec import Codec, Received
 from budsim.stream.loop import Route
@@ -16,9 +15,7 @@ from topics.evaluations import EvaluationRequested
 BLACKLIST = TypeAdapter(Blacklist)
 
 
-def evaluate_route(
-    evaluator: Evaluator, table: Mapping[bytes, bytes], messages: KafkaMessages, codec: Codec[EvaluationRequested]
-) -> Route[EvaluationRequested]:
+def evaluate_route(evaluator: Evaluator, table: Mapping[bytes, bytes], codec: Codec[EvaluationRequested]) -> Route[EvaluationRequested]:
     """Return the route of parts to be narrowed."""
 
     async def handle(received: Received[EvaluationRequested]) -> Sequence[OutgoingMessage]:
@@ -27,7 +24,6 @@ def evaluate_route(
         return await evaluator.evaluate(part, BLACKLIST.validate_json(stored) if stored else None)
 
     async def failed(received: Received[EvaluationRequested], error: BudSimError) -> Sequence[OutgoingMessage]:
-        part = received.event.part
-        return (messages.part_finished(part, worn_out(part, 3)),)
+        return evaluator.give_up(received.event.part, error)
 
     return Route(agent="evaluate", codec=codec, handle=handle, failed=failed)

@@ -186,7 +186,7 @@ def create_eval_app(settings: Settings) -> faust.App:
         workflows=stores.workflows, pool=pool, messages=stores.messages, compute=search_in_process, max_attempts=settings.max_attempts
     )
     routes = {
-        catalogue.EVALUATIONS: evaluate_route(evaluator, table, stores.messages, _codec(settings, EvaluationRequested)),
+        catalogue.EVALUATIONS: evaluate_route(evaluator, table, _codec(settings, EvaluationRequested)),
         catalogue.SEARCHES: search_route(searcher, _codec(settings, SearchRequested)),
         catalogue.BLACKLIST_UPDATES: blacklist_route(table, _codec(settings, BlacklistUpdated)),
     }
@@ -236,7 +236,7 @@ def _attach_health(app: faust.App, settings: Settings, loop: MessageLoop, stores
         }
 
     async def alive() -> dict[str, bool]:
-        return {"consumer": app.consumer is not None and not app.consumer.should_stop}
+        return {"consumer": not app.consumer.should_stop}
 
     attach(app, "health", lambda: serve_health(Health(alive=alive, ready=ready), host=settings.host, port=settings.health_port))
 

@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import typer
 from pydantic import BaseModel, ValidationError
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from budsim.adapters.clock import SystemClock
@@ -18,7 +17,7 @@ from budsim.adapters.wire.recommendations import recommendation_event
 from budsim.adapters.wire.requests import Caller, request_from_event
 from budsim.app import create_models, request_defaults, split_policy
 from budsim.cli.kafka import following, reader
-from budsim.cli.tables import recommendation_tables
+from budsim.cli.tables import recommendation_tables, wide_console
 from budsim.config import Settings, load_settings
 from budsim.core.errors import InvalidInput
 from budsim.core.memory.analytic import AnalyticMemory
@@ -34,7 +33,7 @@ from topics.recommendations import RecommendationMade
 from topics.simulation_requests import SimulationRequested
 
 clusters = typer.Typer()
-console = Console()
+console = wide_console()
 M = TypeVar("M", bound=BaseModel)
 PATIENCE_S = 15.0  # beyond the request's own deadline
 File = Annotated[Path, typer.Argument(help="JSON file", exists=True, dir_okay=False)]

@@ -4,14 +4,13 @@ import asyncio
 from importlib.resources import files
 from uuid import UUID
 
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
 from budsim.adapters.clock import SystemClock
 from budsim.adapters.wire.messages import KafkaMessages
 from budsim.cli.ask import ask, give_feedback, send
-from budsim.cli.tables import recommendation_tables
+from budsim.cli.tables import recommendation_tables, wide_console
 from budsim.config import Settings
 from budsim.core.errors import BudSimError
 from budsim.storage.engine import create_engine
@@ -20,7 +19,7 @@ from topics.feedback import FeedbackGiven
 from topics.recommendations import RecommendationMade
 from topics.simulation_requests import SimulationRequested
 
-console = Console()
+console = wide_console()
 
 
 def demonstrate(settings: Settings) -> None:

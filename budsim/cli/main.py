@@ -9,7 +9,10 @@ from budsim.cli import admin, ask, servers
 from budsim.core.errors import BudSimError, Unavailable
 
 app = typer.Typer(
-    help="How should this model be deployed on these clusters, for this load and these SLOs?", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    help="How should this model be deployed on these clusters, for this load and these SLOs?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 for group, name, text in (
     (admin.topics, "topics", "Kafka topics"),

@@ -94,7 +94,7 @@ def start_process(name: str, settings: Settings, folder: Path) -> "subprocess.Po
     }
     with (folder / f"{name}.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "budsim", *command], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
+            [sys.executable, "-m", "budsim.cli", *command], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
         )
 
 
@@ -134,6 +134,7 @@ def demo() -> None:
     """Run a real request end to end on a real Kafka and PostgreSQL, then feedback, then the request again."""
     from budsim.cli.demo import demonstrate
 
+    os.environ.setdefault("BUDSIM_HUB_ENABLED", "false")  # the model of the demonstration is in the catalogue
     with tempfile.TemporaryDirectory(prefix="budsim-demo-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         with everything(Path(name), with_web=False) as running:

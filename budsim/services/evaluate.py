@@ -1,7 +1,9 @@
 """Evaluate: narrow a part to what fits and is not blacklisted."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from budsim.core.errors import BudSimError
 from budsim.core.memory.plan import MemoryModel
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.part import Blacklist, Part, PartResult, PartStatus, SearchTask
@@ -42,6 +44,11 @@ class Evaluator:
                 return (self._messages.search(found),)
             case PartResult():
                 return (self._messages.part_finished(part, found),)
+
+    def give_up(self, part: Part, error: BudSimError) -> Sequence[OutgoingMessage]:
+        """Return the news that a part could not be narrowed."""
+        result = worn_out(part, self._max_attempts)
+        return (self._messages.part_finished(part, replace(result, reason=f"{result.reason}: {error.message}")),)
 
     async def _current(self, part: Part, table: Blacklist | None) -> Blacklist:
         """Return the table's copy unless it is older than what plan saw; it is never waited for."""

@@ -19,7 +19,7 @@ class Fields:
         """Return the first field that holds a positive whole number."""
         for name in names:
             value = self._config.get(name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) > LARGEST:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
                 continue
             if value > 0:
                 return int(value)

@@ -47,7 +47,7 @@ def model_from_config(config: Mapping[str, Any], *, model_id: str, revision: str
         hidden_size=hidden,
         vocab_size=fields.number("vocab_size"),
         blocks=_blocks(fields, model_type, hidden),
-        tied_embeddings=_tied(fields, model_type, hidden),
+        tied_embeddings=_tied(fields, model_type),
         max_context_length=fields.number("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", default=8192),
         precision=_DTYPES.get(str(merged.get("torch_dtype") or merged.get("dtype") or config.get("torch_dtype")), Precision.BF16),
         quantization=read_quantization(config),
@@ -64,7 +64,7 @@ def _kind(model_type: str, architectures: tuple[str, ...], model_id: str) -> Mod
     return ModelKind.DECODER
 
 
-def _tied(fields: Fields, model_type: str, hidden: int) -> bool:
+def _tied(fields: Fields, model_type: str) -> bool:
     given = fields.flag("tie_word_embeddings")
     if model_type in _ENCODER_TYPES:
         return True

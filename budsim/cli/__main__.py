@@ -1,4 +1,4 @@
-"""`python -m budsim`."""
+"""`python -m budsim.cli`."""
 
 from budsim.cli import main
 
