@@ -17,7 +17,7 @@ from budsim.core.model.parameters import (
     expert_parameters,
     lm_head_parameters,
 )
-from budsim.core.model.spec import AttentionKind, AttentionSpec, LayerBlock, ModelSpec
+from budsim.core.model.spec import AttentionKind, AttentionSpec, LayerBlock, ModelKind, ModelSpec
 from budsim.core.model.weights import embedding_bytes_per_weight, linear_bytes_per_weight
 
 FLOP_PER_WEIGHT: Final = 2.0  # one multiply and one add
@@ -33,6 +33,11 @@ class Work:
     def times(self, count: FloatArray) -> "Work":
         """Return the work of so many equal steps."""
         return Work(flop=self.flop * count, moved_bytes=self.moved_bytes * count)
+
+
+def no_work(like: FloatArray) -> Work:
+    """Return no work, in the shape of `like`."""
+    return Work(flop=np.zeros_like(like), moved_bytes=np.zeros_like(like))
 
 
 def dense_work(model: ModelSpec, candidates: Candidates, tokens: FloatArray) -> Work:
@@ -100,7 +105,7 @@ def decode_attention_work(model: ModelSpec, candidates: Candidates, *, sequences
 
 
 def prefill_attention_work(model: ModelSpec, candidates: Candidates, *, prompt: FloatArray, chunks: FloatArray) -> Work:
-    """Return the causal attention of one prompt: half the square, a window's band where there is one.
+    """Return the attention of one prompt: causal, half the square; an encoder's whole square; a window's band where there is one.
 
     Each chunk reads the cache of the chunks before it, (chunks − 1)/2 of it on average.
 
@@ -110,7 +115,7 @@ def prefill_attention_work(model: ModelSpec, candidates: Candidates, *, prompt: 
     flop = np.zeros_like(prompt)
     for block in model.blocks:
         reach = _windowed(block.attention, prompt)
-        pairs = prompt * reach - reach**2 / 2.0
+        pairs = prompt * reach - (0.0 if model.kind is ModelKind.ENCODER else reach**2 / 2.0)
         flop = flop + block.count * FLOP_PER_WEIGHT * _prefill_width(block.attention) * pairs
     cache = kv_bytes_per_sequence(
         model, tokens=prompt, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes

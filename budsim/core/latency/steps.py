@@ -6,6 +6,7 @@ import numpy as np
 
 from budsim.core.engines.candidates import Candidates, FloatArray
 from budsim.core.engines.spec import Scenario
+from budsim.core.latency.case import Case
 from budsim.core.latency.collectives import communication_s
 from budsim.core.latency.efficiency import Efficiency
 from budsim.core.latency.operators import (
@@ -14,9 +15,11 @@ from budsim.core.latency.operators import (
     dense_work,
     expert_work,
     head_work,
+    no_work,
     prefill_attention_work,
 )
 from budsim.core.latency.roofline import linear_flop_per_s, operator_time_s
+from budsim.core.model.kv_cache import keeps_cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,58 +48,71 @@ class StepWork:
     attention: Work
 
 
-def decode_step(
-    scenario: Scenario, candidates: Candidates, efficiency: Efficiency, *, sequences: FloatArray, context: FloatArray
-) -> StepTime:
-    """Return one decode step of `sequences` at mean length `context`. [tokens]"""
-    model = scenario.model
+def decode_step(case: Case, *, sequences: FloatArray, context: FloatArray) -> StepTime:
+    """Return one decode step of `sequences` on each data-parallel rank, at mean length `context`.
+
+    Args:
+        case: Candidates and constants.
+        sequences: Sequences that decode one token each, shape (n,).
+        context: Mean length of a sequence, shape (n,). [tokens]
+
+    Source:
+        PHYSICS 1–5, 7, 10.
+    """
+    model, candidates = case.scenario.model, case.candidates
     work = StepWork(
         dense=dense_work(model, candidates, sequences),
         experts=expert_work(model, candidates, sequences),
         head=head_work(model, candidates, sequences),
         attention=decode_attention_work(model, candidates, sequences=sequences, context=context),
     )
-    overhead = layers_overhead_s(scenario, efficiency) + efficiency.per_step_s + sequences * efficiency.per_sequence_s
-    wire = communication_s(model, scenario.device, candidates, efficiency, tokens=sequences)
-    return _timed(scenario, efficiency, work, communication=wire, overhead=overhead)
+    overhead = layers_overhead_s(case) + case.overheads.per_step_s + sequences * case.overheads.per_sequence_s
+    wire = communication_s(model, case.scenario.device, candidates, case.efficiency, tokens=sequences)
+    return _timed(case.scenario, case.efficiency, work, communication=wire, overhead=overhead)
 
 
-def prefill(scenario: Scenario, candidates: Candidates, efficiency: Efficiency, *, prompt: FloatArray) -> StepTime:
-    """Return one prompt of `prompt` tokens run alone, its chunks' repeated weight reads included."""
-    model = scenario.model
+def prefill(case: Case, *, prompt: FloatArray) -> StepTime:
+    """Return one prompt run alone, its chunks' repeated weight reads included.
+
+    Args:
+        case: Candidates and constants.
+        prompt: Length of the prompt, shape (n,). [tokens]
+
+    Source:
+        PHYSICS 1–4, 7, 10.
+    """
+    model, candidates = case.scenario.model, case.candidates
     chunks = prompt_chunks(candidates, prompt)
     each = prompt / chunks
     work = StepWork(
         dense=dense_work(model, candidates, each).times(chunks),
         experts=expert_work(model, candidates, each).times(chunks),
-        head=head_work(model, candidates, np.ones_like(prompt)),
+        head=head_work(model, candidates, np.ones_like(prompt)) if keeps_cache(model) else no_work(prompt),
         attention=prefill_attention_work(model, candidates, prompt=prompt, chunks=chunks),
     )
-    overhead = chunks * (layers_overhead_s(scenario, efficiency) + chunk_overhead_s(scenario, efficiency) + efficiency.per_step_s)
-    wire = chunks * communication_s(model, scenario.device, candidates, efficiency, tokens=each)
-    return _timed(scenario, efficiency, work, communication=wire, overhead=overhead)
+    overhead = chunks * (layers_overhead_s(case) + chunk_overhead_s(case) + case.overheads.per_step_s)
+    wire = chunks * communication_s(model, case.scenario.device, candidates, case.efficiency, tokens=each)
+    return _timed(case.scenario, case.efficiency, work, communication=wire, overhead=overhead)
 
 
 def prompt_chunks(candidates: Candidates, prompt: FloatArray) -> FloatArray:
     """Return the steps a prompt is spread over by the token budget of a step, shape (n,)."""
-    return np.asarray(np.where(candidates.chunked_prefill, np.ceil(prompt / candidates.max_num_batched_tokens), 1.0))
+    return np.where(candidates.chunked_prefill, np.ceil(prompt / candidates.max_num_batched_tokens), 1.0)
 
 
-def layers_overhead_s(scenario: Scenario, efficiency: Efficiency) -> float:
+def layers_overhead_s(case: Case) -> float:
     """Return what the layers of one step cost beside their operators. [s]"""
-    model = scenario.model
-    routed = sum(block.count for block in model.blocks if block.feed_forward.experts)
-    return model.layers * efficiency.per_layer_s + routed * efficiency.per_routed_layer_s
+    blocks = case.scenario.model.blocks
+    routed = sum(block.count for block in blocks if block.feed_forward.experts)
+    return case.scenario.model.layers * case.efficiency.per_layer_s + routed * case.efficiency.per_routed_layer_s
 
 
-def chunk_overhead_s(scenario: Scenario, efficiency: Efficiency) -> float:
+def chunk_overhead_s(case: Case) -> float:
     """Return what a prompt chunk adds to a step: layers dispatched one by one. [s]"""
-    return scenario.model.layers * efficiency.per_chunk_layer_s
+    return case.scenario.model.layers * case.efficiency.per_chunk_layer_s
 
 
-def _timed(
-    scenario: Scenario, efficiency: Efficiency, work: StepWork, *, communication: FloatArray, overhead: FloatArray | float
-) -> StepTime:
+def _timed(scenario: Scenario, efficiency: Efficiency, work: StepWork, *, communication: FloatArray, overhead: FloatArray) -> StepTime:
     device = scenario.device
     linear = linear_flop_per_s(device, scenario.model, efficiency)
     plain = device.fp16_flop_per_s * efficiency.compute
@@ -114,5 +130,5 @@ def _timed(
         bandwidth_s=np.asarray(sum(part.moved_bytes / bandwidth for part, _, bandwidth in rated)),
         operators_s=np.asarray(sum(times)),
         communication_s=communication,
-        overhead_s=np.broadcast_to(np.asarray(overhead, dtype=np.float64), communication.shape),
+        overhead_s=overhead,
     )

@@ -1,29 +1,27 @@
 """HeuristicPredictor: the analytic model behind the Predictor protocol."""
 
-from collections.abc import Mapping
-from typing import Final
-
 import numpy as np
 
-from budsim.core.engines.candidates import Candidates, FloatArray, IntArray
+from budsim.core.engines.candidates import Candidates, IntArray
 from budsim.core.engines.spec import Scenario
-from budsim.core.hardware.spec import DeviceType
-from budsim.core.latency.efficiency import CONSTANTS_VERSION, EFFICIENCIES, Efficiency
+from budsim.core.latency.case import CONSTANTS, Case, Constants
+from budsim.core.latency.pooling import pooled_latency
+from budsim.core.latency.proxied import proxied_latency
 from budsim.core.latency.scheduler import Latency, steady_latency
 from budsim.core.memory.plan import MemoryModel, MemoryPlan
-from budsim.core.predictors.protocol import BOUND_CODES, Bound, Interval, Method, Predictions
+from budsim.core.model.spec import ModelKind
+from budsim.core.predictors.intervals import bands_of
+from budsim.core.predictors.protocol import BOUND_CODES, Bound, Method, Predictions
 
-# half-widths of 90 % bands as factors; PHYSICS «What accuracy is known to be possible»: ×/÷1.8 on unseen models, TTFT about twice as wide
-TTFT_FACTOR: Final = 3.0
-E2E_FACTOR: Final = 1.8
+QUEUED_SHARE = 0.5  # waiting is what bounds a candidate from this share of its latency on
 
 
 class HeuristicPredictor:
     """Physics alone."""
 
-    def __init__(self, *, memory: MemoryModel, efficiencies: Mapping[DeviceType, Efficiency] = EFFICIENCIES) -> None:
+    def __init__(self, *, memory: MemoryModel, constants: Constants = CONSTANTS) -> None:
         self._memory = memory
-        self._efficiencies = efficiencies
+        self._constants = constants
 
     @property
     def method(self) -> Method:
@@ -33,7 +31,7 @@ class HeuristicPredictor:
     @property
     def version(self) -> str:
         """Version of the constants."""
-        return CONSTANTS_VERSION
+        return self._constants.version
 
     def predict(self, scenario: Scenario, candidates: Candidates) -> Predictions:
         """Return the analytic predictions of every candidate.
@@ -43,7 +41,8 @@ class HeuristicPredictor:
             candidates: Columns of shape (n,).
         """
         plan = self._memory.plan(scenario, candidates)
-        latency = steady_latency(scenario, candidates, plan, self._efficiencies[scenario.device.device_type])
+        latency = _latency(self._constants.case(scenario, candidates), plan)
+        bands = bands_of(scenario)
         throughput = scenario.workload.output_tokens / latency.e2e_s
         return Predictions(
             ttft_s=latency.ttft_s,
@@ -51,15 +50,15 @@ class HeuristicPredictor:
             e2e_s=latency.e2e_s,
             throughput_per_user=throughput,
             bound=bound_codes(candidates, plan, latency),
-            ttft_interval_s=_band(latency.ttft_s, TTFT_FACTOR),
-            throughput_interval=_band(throughput, E2E_FACTOR),
-            e2e_interval_s=_band(latency.e2e_s, E2E_FACTOR),
+            ttft_interval_s=bands.ttft.around(latency.ttft_s),
+            throughput_interval=bands.e2e.inverse().around(throughput),
+            e2e_interval_s=bands.e2e.around(latency.e2e_s),
         )
 
 
 def bound_codes(candidates: Candidates, plan: MemoryPlan, latency: Latency) -> IntArray:
     """Return what takes the largest share of the latency, as codes of BOUND_CODES."""
-    step = latency.decode
+    step = latency.step
     computing = step.compute_s >= step.bandwidth_s
     shares = {
         Bound.COMPUTE: np.where(computing, step.operators_s, 0.0) + latency.prefill_share * latency.tpot_s,
@@ -69,11 +68,17 @@ def bound_codes(candidates: Candidates, plan: MemoryPlan, latency: Latency) -> I
     }
     names = tuple(shares)
     codes = np.array([BOUND_CODES.index(name) for name in names])[np.argmax(np.stack([shares[name] for name in names]), axis=0)]
-    waits = latency.queue_s > 0.5 * latency.e2e_s
+    waits = latency.queue_s > QUEUED_SHARE * latency.e2e_s
     starved = waits & (plan.max_concurrency < candidates.max_num_seqs)
     codes = np.where(waits, BOUND_CODES.index(Bound.QUEUE), codes)
     return np.asarray(np.where(starved, BOUND_CODES.index(Bound.KV_CAPACITY), codes), dtype=np.int64)
 
 
-def _band(mean: FloatArray, factor: float) -> Interval:
-    return Interval(low=mean / factor, high=mean * factor)
+def _latency(case: Case, plan: MemoryPlan) -> Latency:
+    match case.scenario.model.kind:
+        case ModelKind.DECODER:
+            return steady_latency(case, plan)
+        case ModelKind.ENCODER | ModelKind.EMBEDDING:
+            return pooled_latency(case)
+        case ModelKind.PROPRIETARY:
+            return proxied_latency(case)

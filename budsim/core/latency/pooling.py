@@ -1,0 +1,25 @@
+"""Embedding and reranking: a request is one prompt, and nothing is decoded."""
+
+import numpy as np
+
+from budsim.core.latency.case import Case
+from budsim.core.latency.scheduler import Latency, prompt_time
+
+
+def pooled_latency(case: Case) -> Latency:
+    """Return the latencies of a closed loop of users who each send one prompt after the other.
+
+    Args:
+        case: Candidates and constants.
+
+    Source:
+        PHYSICS 12: in a closed loop a request passes after one prompt of each other user; TTFT is the whole answer, TPOT nothing.
+    """
+    users = np.ceil(case.candidates.concurrency / case.candidates.data_parallel)
+    prompt = prompt_time(case)
+    queue = np.maximum(0.0, users - 1.0) * prompt.added_s / case.candidates.pipeline_parallel
+    answered = case.overheads.per_request_s + prompt.alone_s + queue
+    none = np.zeros(len(case.candidates))
+    return Latency(
+        ttft_s=answered, tpot_s=none, e2e_s=answered, queue_s=queue, step=prompt.step, running=users, prefill_share=np.ones_like(none)
+    )
