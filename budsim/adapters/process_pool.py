@@ -1,85 +1,138 @@
-"""ProcessPool: CPU work in other processes; a killed one costs the culprit, and nobody else."""
+"""CPU work in other processes.
+
+Each process has a socket of its own, so a killed one breaks exactly the call it was computing and its neighbours notice nothing.
+"""
 
 import asyncio
-import ctypes
-import multiprocessing
+import contextlib
 import os
-import signal
+import queue
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
+from budsim.core.errors import Unavailable
+
 T = TypeVar("T")
-PR_SET_PDEATHSIG = 1
 
 
 class WorkerCrashed(RuntimeError):
-    """The process that computed this was killed, also when it ran alone."""
+    """The process that computed this call was killed, or ended by itself."""
 
 
 class ProcessPool:
-    """A pool of forkserver processes, made anew when one of them dies."""
+    """A fixed number of processes, each made anew when it dies."""
 
     def __init__(self, size: int, *, warm: Callable[[], object] | None = None) -> None:
-        self._size = size
-        self._warm = warm
-        self._executor: ProcessPoolExecutor | None = None
-        self._alone = asyncio.Lock()
+        self._workers = [_Worker(warm) for _ in range(size)]
+        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        # one thread waits for each process; the kernel ties a process's life to the thread that started it
+        self._threads = ThreadPoolExecutor(max_workers=size, thread_name_prefix="pool")
+        self._stopped = False
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
-        """Return function(*arguments), computed in another process.
+        """Return function(*arguments), computed in another process; both must be picklable.
 
         Raises:
-            WorkerCrashed: The process died even with nothing beside it.
+            WorkerCrashed: The process died under this call.
+            Unavailable: The pool was stopped.
         """
-        executor = self._started()
-        try:
-            return await asyncio.get_running_loop().run_in_executor(executor, function, *arguments)
-        except BrokenProcessPool:
-            self._discard(executor)
-        # every pending call is a suspect: run each alone, so that only the one that kills its process is charged
-        async with self._alone:
-            alone = _executor(1, self._warm)
-            try:
-                return await asyncio.get_running_loop().run_in_executor(alone, function, *arguments)
-            except BrokenProcessPool as error:
-                raise WorkerCrashed(f"the process computing {getattr(function, '__name__', function)} was killed") from error
-            finally:
-                alone.shutdown(wait=False, cancel_futures=True)
+        if self._stopped:
+            raise Unavailable("The process pool has stopped.")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, function, arguments)
 
     async def start(self) -> None:
-        """Start the processes and warm them."""
-        executor = self._started()
+        """Start all processes and warm them; without it each starts at its first call."""
         loop = asyncio.get_running_loop()
-        await asyncio.gather(*(loop.run_in_executor(executor, os.getpid) for _ in range(self._size)))
+        await asyncio.gather(*(loop.run_in_executor(self._threads, worker.start) for worker in self._workers))
 
     def stop(self) -> None:
-        """End all processes."""
-        if self._executor is not None:
-            self._discard(self._executor)
+        """End all processes at once; calls under way raise Unavailable."""
+        self._stopped = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self._workers:
+            worker.end()
 
-    def _started(self) -> ProcessPoolExecutor:
-        if self._executor is None:
-            self._executor = _executor(self._size, self._warm)
-        return self._executor
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of those that live."""
+        return tuple(worker.pid for worker in self._workers if worker.pid is not None)
 
-    def _discard(self, executor: ProcessPoolExecutor) -> None:
-        if self._executor is executor:
-            self._executor = None
-        executor.shutdown(wait=False, cancel_futures=True)
+    def _call(self, function: Callable[..., T], arguments: tuple[object, ...]) -> T:
+        worker = self._idle.get()
+        try:
+            return worker.call(function, arguments)
+        except WorkerCrashed as error:
+            if self._stopped:
+                raise Unavailable("The process pool has stopped.") from error
+            raise
+        finally:
+            if self._stopped:  # it may have been started while stop was ending the others
+                worker.end()
+            self._idle.put(worker)
 
 
-def _executor(size: int, warm: Callable[[], object] | None) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("forkserver")
-    return ProcessPoolExecutor(size, mp_context=context, initializer=_prepare, initargs=(warm,))
+class _Worker:
+    """One process and the socket to it."""
 
+    def __init__(self, warm: Callable[[], object] | None) -> None:
+        self._warm = warm
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection[Any, Any] | None = None
 
-def _prepare(warm: Callable[[], Any] | None) -> None:
-    """Leave SIGINT to the parent, die with it, and pay for imports and models once."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if warm is not None:
-        warm()
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def start(self) -> None:
+        """Start the process unless it lives, and warm it."""
+        if self.pid is None:
+            self.end()
+            self._fork()
+            if self._warm is not None:
+                self._exchange(self._warm, ())
+
+    def call(self, function: Callable[..., T], arguments: tuple[object, ...]) -> T:
+        self.start()
+        result: T = self._exchange(function, arguments)
+        return result
+
+    def end(self) -> None:
+        """Kill the process and close the socket."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        if self._connection is not None and not self._connection.closed:
+            with contextlib.suppress(OSError):
+                self._connection.close()
+
+    def _fork(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "budsim.adapters.pool_child", str(theirs.fileno()), str(os.getpid())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        self._connection = Connection(ours.detach())
+
+    def _exchange(self, function: Callable[..., Any], arguments: tuple[object, ...]) -> Any:
+        connection, process = self._connection, self._process
+        if connection is None or process is None:
+            raise WorkerCrashed("The process was not started.")
+        try:
+            connection.send((function, arguments))
+            error, value = connection.recv()
+        except (EOFError, OSError) as crash:
+            name = getattr(function, "__name__", repr(function))
+            raise WorkerCrashed(f"The process computing {name} ended with code {process.wait()}.") from crash
+        if error is not None:
+            raise error
+        return value
