@@ -47,14 +47,14 @@ def install() -> None:
     shorten_fetch_wait()
 
 
-def fix_recovery_race() -> None:
+def fix_recovery_race(recovery: Any = Recovery) -> None:
     """Issue 596: after recovery, seek and clear the queues before the fetcher may hand anything to agents.
 
     Faust makes the partitions fetchable first; what is fetched before the queues are cleared counts as read and is lost. The same
     holds without tables, for a worker that had no partitions when the rebalance began.
     """
-    _replace(Recovery, "on_recovery_completed", _recovered)
-    _replace(Recovery, "_resume_streams", _resumed)
+    _replace(recovery, "on_recovery_completed", _recovered)
+    _replace(recovery, "_resume_streams", _resumed)
 
 
 async def _recovered(self: Any, generation_id: int = 0) -> None:
@@ -99,9 +99,9 @@ async def _open_gate(self: Any, generation_id: int) -> bool:
     return True
 
 
-def fix_acknowledged_gap() -> None:
+def fix_acknowledged_gap(consumer: Any = Consumer) -> None:
     """Issue 606: never commit past the smallest offset that was read and not acknowledged."""
-    original = Consumer._new_offset
+    original = consumer._new_offset
 
     def new_offset(self: Any, tp: Any) -> int | None:
         acked = self._acked[tp]
@@ -115,12 +115,12 @@ def fix_acknowledged_gap() -> None:
         finally:
             self._acked[tp].extend(above)
 
-    _replace(Consumer, "_new_offset", new_offset)
+    _replace(consumer, "_new_offset", new_offset)
 
 
-def fix_revoke_order() -> None:
+def fix_revoke_order(consumer: Any = Consumer) -> None:
     """Issue 502: acknowledgements are kept until the app has made its last commit, and forgotten only then."""
-    _replace(Consumer, "on_partitions_revoked", _revoked)
+    _replace(consumer, "on_partitions_revoked", _revoked)
 
 
 async def _revoked(self: Any, revoked: set[Any]) -> None:
@@ -136,18 +136,18 @@ async def _revoked(self: Any, revoked: set[Any]) -> None:
                 book.pop(tp, None)
 
 
-def fix_skipped_acknowledged() -> None:
+def fix_skipped_acknowledged(consumer: Any = Consumer) -> None:
     """A stream skips an event of an older assignment, never tracks it, and acknowledges it all the same: not so.
 
     Only the stream written in Python does so; where Faust is installed without its compiled modules, an event could be committed
     that nobody has seen.
     """
-    original = Consumer.ack
+    original = consumer.ack
 
     def ack(self: Any, message: Any) -> bool:
         return bool(message.tracked and original(self, message))
 
-    _replace(Consumer, "ack", ack)
+    _replace(consumer, "ack", ack)
 
 
 def shorten_fetch_wait() -> None:
