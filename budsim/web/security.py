@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from pydantic import ValidationError
 
 from budsim.core.errors import (
@@ -57,7 +58,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(BudSimError("the body is over 512 KB", remedy="send less"), 413)
 
 
-def authentication(tokens: PostgresTokens) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def authentication(tokens: PostgresTokens) -> Middleware:
     """Return the middleware that wants a token on every route but health, ready and metrics."""
 
     @web.middleware

@@ -145,8 +145,7 @@ def _answer(found: Recommendation) -> web.Response:
     if found.failure is not None:
         failure = found.failure
         error = BudSimError(failure.message, param=failure.param, remedy=failure.remedy)
-        response = error_response(error, _FAILED_STATUS.get(failure.code, 400))
-        return response
+        return error_response(error, _FAILED_STATUS.get(failure.code, 400))
     return web.json_response(recommendation_event(found).model_dump(mode="json"))
 
 

@@ -1,0 +1,99 @@
+"""Parameter counts and KV bytes, worked by hand or published."""
+
+import pytest
+
+from budsim.core.errors import UnsupportedModel
+from budsim.core.model.catalogue import catalogue, catalogue_model
+from budsim.core.model.huggingface_config import model_from_config
+from budsim.core.model.kv_cache import kv_bytes_per_sequence, kv_bytes_per_token
+from budsim.core.model.parameters import active_parameter_count, parameter_count
+from budsim.core.model.quantize import quantize
+from budsim.core.model.spec import ModelSpec
+from budsim.core.model.weights import weight_bytes
+
+
+def _model(name: str) -> ModelSpec:
+    found = catalogue_model(name)
+    assert found is not None
+    return found
+
+
+def test_llama_3_1_8b_has_the_parameters_its_shape_gives() -> None:
+    # a layer: q 4096² + kv 2·4096·1024 + o 4096² = 41,943,040; mlp 3·4096·14336 = 176,160,768; norms 2·4096 → 218,112,000
+    # 32 layers 6,979,584,000 + embedding and head 2·128256·4096 = 1,050,673,152 + last norm 4096
+    assert parameter_count(_model("meta-llama/Llama-3.1-8B")) == 6_979_584_000 + 1_050_673_152 + 4096
+
+
+@pytest.mark.parametrize(
+    ("name", "kv_bytes"),
+    [
+        ("meta-llama/Llama-3.1-8B", 131_072),  # 32 layers · 2 · 8 heads · 128 · 2 B
+        ("mistralai/Mixtral-8x7B-v0.1", 131_072),  # 32 · 2 · 8 · 128 · 2
+        ("Qwen/Qwen3-30B-A3B", 98_304),  # 48 · 2 · 4 · 128 · 2: head_dim is not hidden / heads
+        ("deepseek-ai/DeepSeek-V3", 70_272),  # 61 · (512 + 64) · 2: one latent
+    ],
+)
+def test_a_token_takes_the_kv_bytes_its_shape_gives(name: str, kv_bytes: int) -> None:
+    assert float(kv_bytes_per_token(_model(name), tensor_parallel=1, bytes_per_value=2.0)) == kv_bytes
+
+
+# published totals, model cards and reports; in 10⁹
+PUBLISHED = {
+    "meta-llama/Llama-3.1-70B": 70.55,
+    "meta-llama/Llama-3.1-405B": 405.85,
+    "meta-llama/Llama-3.2-1B": 1.236,
+    "meta-llama/Llama-3.2-3B": 3.213,
+    "meta-llama/Llama-2-7b-hf": 6.738,
+    "meta-llama/Llama-2-13b-hf": 13.016,
+    "meta-llama/Llama-2-70b-hf": 68.98,
+    "mistralai/Mixtral-8x7B-v0.1": 46.70,
+    "mistralai/Mixtral-8x22B-v0.1": 140.6,
+    "mistralai/Mistral-7B-v0.1": 7.242,
+    "Qwen/Qwen2.5-7B": 7.616,
+    "Qwen/Qwen2.5-72B": 72.71,
+    "Qwen/Qwen3-8B": 8.191,
+    "Qwen/Qwen3-32B": 32.76,
+    "Qwen/Qwen3-30B-A3B": 30.53,
+    "Qwen/Qwen3-235B-A22B": 235.1,
+    "deepseek-ai/DeepSeek-V3": 671.0,
+    "google/gemma-2-9b": 9.24,
+    "google/gemma-2-27b": 27.23,
+    "openai/gpt-oss-120b": 116.83,
+    "openai/gpt-oss-20b": 20.91,
+    "microsoft/phi-4": 14.66,
+}
+
+
+@pytest.mark.parametrize(("name", "billions"), PUBLISHED.items())
+def test_counts_are_within_half_a_percent_of_the_published(name: str, billions: float) -> None:
+    assert parameter_count(_model(name)) == pytest.approx(billions * 1e9, rel=0.005)
+
+
+def test_a_token_meets_only_the_experts_it_is_routed_to() -> None:
+    assert active_parameter_count(_model("mistralai/Mixtral-8x7B-v0.1")) == pytest.approx(12.9e9, rel=0.005)
+    assert active_parameter_count(_model("Qwen/Qwen3-30B-A3B")) == pytest.approx(3.35e9, rel=0.01)
+
+
+def test_kv_heads_are_replicated_beyond_their_number() -> None:
+    model = _model("meta-llama/Llama-3.1-8B")
+    eight, sixteen = (float(kv_bytes_per_token(model, tensor_parallel=split, bytes_per_value=2.0)) for split in (8, 16))
+    assert eight == sixteen == 131_072 / 8
+
+
+def test_sliding_layers_keep_at_most_their_window() -> None:
+    model = _model("openai/gpt-oss-20b")
+    # 12 layers keep 128 tokens, 12 keep all 1000: 2 · 8 · 64 · 2 B a token and layer
+    expected = 2 * 8 * 64 * 2 * (12 * 128 + 12 * 1000)
+    assert float(kv_bytes_per_sequence(model, tokens=1000.0, tensor_parallel=1, bytes_per_value=2.0)) == expected
+
+
+@pytest.mark.parametrize("method", ["fp8", "int8", "awq", "gptq", "nf4", "mxfp4", "nvfp4"])
+def test_quantised_weights_are_never_larger(method: str) -> None:
+    for model in catalogue().values():
+        if model.quantization is None:
+            assert weight_bytes(quantize(model, method)) < weight_bytes(model)
+
+
+def test_a_missing_field_is_named() -> None:
+    with pytest.raises(UnsupportedModel, match="num_attention_heads"):
+        model_from_config({"hidden_size": 8, "vocab_size": 8, "num_hidden_layers": 1}, model_id="x")
