@@ -103,7 +103,7 @@ def fix_acknowledged_gap(consumer: Any = Consumer) -> None:
     """Issue 606: never commit past the smallest offset that was read and not acknowledged."""
     original = consumer._new_offset
 
-    def new_offset(self: Any, tp: Any) -> int | None:
+    def new_offset(self: Any, tp: Any) -> Any:
         acked = self._acked[tp]
         floor = min((message.offset for message in self._unacked_messages if message.tp == tp and not message.acked), default=None)
         above = [offset for offset in acked if floor is not None and offset >= floor]
