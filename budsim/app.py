@@ -118,6 +118,16 @@ def split_policy(settings: Settings) -> SplitPolicy:
     )
 
 
+def retry_policy(settings: Settings) -> RetryPolicy:
+    """Return what settings decide for tries."""
+    return RetryPolicy(
+        attempts=settings.retry_attempts,
+        first_delay_s=settings.retry_first_delay_s,
+        attempt_s=settings.retry_attempt_s,
+        total_s=settings.retry_total_s,
+    )
+
+
 def create_models(settings: Settings) -> ModelSources:
     """Return the sources of model shapes."""
     token = settings.hub_token.get_secret_value() if settings.hub_token else None
@@ -217,8 +227,8 @@ def _worker(settings: Settings, app_id: str) -> tuple[faust.App, MessageLoop, St
         publisher=stores.publisher,
         dead_letter_topic=settings.topic_prefix + catalogue.DEAD_LETTERS,
         flow_active=lambda: bool(app.flow_control.is_active()),
-        policy=RetryPolicy(),
-        fuse=Fuse(),
+        policy=retry_policy(settings),
+        fuse=Fuse(window=settings.fuse_window, share=settings.fuse_share, cool_down_s=settings.fuse_cool_down_s),
     )
     return app, loop, stores
 

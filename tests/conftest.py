@@ -1,5 +1,6 @@
 """Fixtures of all tests: real servers once per run, a topic prefix and a database per test."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -84,3 +85,10 @@ def migrated_database(postgres: EmbeddedPostgres, migrated_template: Database) -
     made = create_database(postgres.dsn, template=migrated_template.name)
     yield made
     drop_database(postgres.dsn, made)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the developer's shell exports for BudSim must not reach a test."""
+    for name in [name for name in os.environ if name.startswith("BUDSIM_") or name == "DATABASE_URL"]:
+        monkeypatch.delenv(name)
