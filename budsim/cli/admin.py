@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib.util
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,7 +48,7 @@ def list_topics() -> None:
     _show_topics(asyncio.run(topic_admin(settings).list(topic_specs(settings))))
 
 
-def _show_topics(states: list[Any]) -> None:
+def _show_topics(states: Sequence[Any]) -> None:
     table = Table("topic", "partitions", "state")
     for state in states:
         table.add_row(state.name, str(state.partitions), state.state)
