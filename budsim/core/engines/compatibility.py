@@ -3,19 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from budsim.core.engines.families import family_of
+from budsim.core.engines.families import family_of, runs_architecture
+from budsim.core.engines.images import VERSIONS, image_of
 from budsim.core.engines.spec import Endpoint, EngineKind, EngineProfile
 from budsim.core.errors import NoCompatibleEngine
 from budsim.core.hardware.spec import DeviceType
 from budsim.core.model.spec import ModelKind, ModelSpec
 
 LARGE_PARAMETERS: Final = 5 * 10**9  # CONTRACT «Engines»: from here vLLM is preferred to LatentBud
-VERSIONS: Final[Mapping[EngineKind, str]] = {
-    EngineKind.VLLM: "0.11.0",
-    EngineKind.SGLANG: "0.5.4",
-    EngineKind.LITELLM: "1.77",
-    EngineKind.LATENTBUD: "1.0",
-}
 _DEVICES: Final[Mapping[EngineKind, frozenset[DeviceType]]] = {
     EngineKind.VLLM: frozenset(DeviceType),
     EngineKind.SGLANG: frozenset({DeviceType.CUDA, DeviceType.ROCM}),
@@ -25,6 +20,8 @@ _DEVICES: Final[Mapping[EngineKind, frozenset[DeviceType]]] = {
 _SMALL_FIRST: Final = (EngineKind.LATENTBUD, EngineKind.SGLANG, EngineKind.VLLM, EngineKind.LITELLM)
 _LARGE_FIRST: Final = (EngineKind.VLLM, EngineKind.SGLANG, EngineKind.LATENTBUD, EngineKind.LITELLM)
 _POOLING: Final = frozenset({Endpoint.EMBEDDING, Endpoint.RERANK})
+_SPLITTING: Final = frozenset({EngineKind.VLLM, EngineKind.SGLANG})  # engines that spread one model over devices
+_LORA_DEVICES: Final = frozenset({DeviceType.CUDA, DeviceType.ROCM})
 
 
 def compatible_engines(
@@ -41,7 +38,7 @@ def compatible_engines(
     Args:
         model: Shape and kind.
         device_type: Family of the device.
-        endpoints: What is to be served; empty means what the model is made for.
+        endpoints: What is to be served, any of them; empty means what the model is made for.
         parameters: All parameters of the model.
         images: Image by «engine/device» or «engine».
         restrict: Engines the request allows; empty means all.
@@ -49,67 +46,70 @@ def compatible_engines(
     Raises:
         NoCompatibleEngine: None of the allowed engines fits.
     """
-    served = _served(model, endpoints)
-    fitting = [kind for kind in EngineKind if device_type in _DEVICES[kind] and _serves(kind, model, served)]
-    allowed = [kind for kind in fitting if not restrict or kind in restrict]
+    served = tuple(endpoints) or (_purpose(model),)
+    able = frozenset[EngineKind]().union(*(_able(model, each) for each in served))
+    fitting = sorted(kind for kind in able if device_type in _DEVICES[kind])
+    allowed = sorted(set(fitting) & set(restrict or fitting))
     if not allowed:
-        able = ", ".join(fitting) or "no engine"
-        raise NoCompatibleEngine(
-            f"{model.model_id} ({', '.join(model.architectures) or model.model_type}) as {served} on {device_type}: {able} would fit"
-            + (f", but engines is restricted to {', '.join(restrict)}" if restrict else ""),
-            param="engines" if restrict else "pretrained_model_uri",
-            remedy="lift the restriction, choose another device type, or another model",
-        )
-    large = parameters >= LARGE_PARAMETERS and {EngineKind.VLLM, EngineKind.LATENTBUD} <= set(allowed)
-    order = _LARGE_FIRST if large else _SMALL_FIRST
-    ranked = sorted(allowed, key=order.index)
+        raise _none_fits(model, device_type, served=served, fitting=fitting, restrict=restrict)
+    ranked = sorted(allowed, key=_preference(allowed, parameters).index)
     return tuple(_profile(kind, model, device_type, preference=place, images=images) for place, kind in enumerate(ranked))
 
 
-def _served(model: ModelSpec, endpoints: Sequence[Endpoint]) -> Endpoint:
-    if endpoints:
-        return endpoints[0]
+def _purpose(model: ModelSpec) -> Endpoint:
     return Endpoint.EMBEDDING if model.kind in (ModelKind.ENCODER, ModelKind.EMBEDDING) else Endpoint.LLM
 
 
-def _serves(kind: EngineKind, model: ModelSpec, served: Endpoint) -> bool:
+def _able(model: ModelSpec, served: Endpoint) -> frozenset[EngineKind]:
+    """Return the engines that serve a model so, on whatever device."""
     if model.kind is ModelKind.PROPRIETARY:
-        return kind is EngineKind.LITELLM
-    match kind:
-        case EngineKind.LITELLM:
-            return False
-        case EngineKind.LATENTBUD:
-            return served in _POOLING
-        case EngineKind.SGLANG:
-            return served is Endpoint.LLM and model.kind is ModelKind.DECODER
-        case EngineKind.VLLM:
-            return served in _POOLING or model.kind is ModelKind.DECODER
+        return frozenset({EngineKind.LITELLM})
+    if served in _POOLING:
+        kinds = {EngineKind.LATENTBUD, EngineKind.VLLM}
+    else:
+        kinds = {EngineKind.VLLM, EngineKind.SGLANG} if model.kind is ModelKind.DECODER else set()
+    return frozenset(kind for kind in kinds if kind is EngineKind.LATENTBUD or runs_architecture(model, kind))
+
+
+def _preference(allowed: Sequence[EngineKind], parameters: int) -> tuple[EngineKind, ...]:
+    both = EngineKind.VLLM in allowed and EngineKind.LATENTBUD in allowed
+    return _LARGE_FIRST if both and parameters >= LARGE_PARAMETERS else _SMALL_FIRST
+
+
+def _none_fits(
+    model: ModelSpec,
+    device_type: DeviceType,
+    *,
+    served: Sequence[Endpoint],
+    fitting: Sequence[EngineKind],
+    restrict: Sequence[EngineKind],
+) -> NoCompatibleEngine:
+    name = f"{model.model_id} ({', '.join(model.architectures) or model.model_type}) as {' or '.join(served)} on {device_type}"
+    if fitting:
+        return NoCompatibleEngine(
+            f"{name} runs on {', '.join(fitting)}, but engines is restricted to {', '.join(restrict)}.",
+            param="engines",
+            remedy=f"Allow {' or '.join(fitting)}.",
+        )
+    return NoCompatibleEngine(
+        f"{name}: none of {', '.join(EngineKind)} runs it.",
+        param="pretrained_model_uri",
+        remedy="Choose another device type, another endpoint or another model.",
+    )
 
 
 def _profile(kind: EngineKind, model: ModelSpec, device_type: DeviceType, *, preference: int, images: Mapping[str, str]) -> EngineProfile:
     family = family_of(model, kind)
-    splits = kind in (EngineKind.VLLM, EngineKind.SGLANG)
+    splits = kind in _SPLITTING
     return EngineProfile(
         kind=kind,
         version=VERSIONS[kind],
-        image=images.get(f"{kind}/{device_type}") or images.get(kind) or DEFAULT_IMAGES.get(f"{kind}/{device_type}", DEFAULT_IMAGES[kind]),
+        image=image_of(kind, device_type, images),
         preference=preference,
-        supports_lora=splits and device_type in (DeviceType.CUDA, DeviceType.ROCM),
+        supports_lora=splits and device_type in _LORA_DEVICES,
         supports_pipeline_parallelism=splits and device_type is not DeviceType.CPU,
-        tool_calling_parser=family.tool_parser if splits else None,
-        reasoning_parser=family.reasoning_parser if splits else None,
+        tool_calling_parser=family.tool_parser,
+        reasoning_parser=family.reasoning_parser,
         architecture_family=family.name,
-        chat_template=None,
+        chat_template=family.chat_template,
     )
-
-
-DEFAULT_IMAGES: Final[Mapping[str, str]] = {
-    "vllm": "vllm/vllm-openai:v0.11.0",
-    "vllm/rocm": "rocm/vllm:latest",
-    "vllm/cpu": "public.ecr.aws/q9t5s3a7/vllm-cpu-release-repo:v0.11.0",
-    "vllm/hpu": "vllm/vllm-hpu:v0.11.0",
-    "sglang": "lmsysorg/sglang:v0.5.4",
-    "sglang/rocm": "lmsysorg/sglang:v0.5.4-rocm630-mi30x",
-    "litellm": "ghcr.io/berriai/litellm:main-stable",
-    "latentbud": "budstudio/latentbud:latest",
-}

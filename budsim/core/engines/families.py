@@ -1,51 +1,73 @@
-"""Architecture families and the parsers engines have for them."""
+"""What the engines make of an architecture: who runs it, its family, and the parsers they have for its models.
+
+`architectures.csv` holds the facts: vLLM's and SGLang's model registries, and their pages on tool calling and reasoning. A row with
+`name_part` stands for the models of that architecture whose id contains it, and goes before the architecture's plain row.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
 
 from budsim.core.engines.spec import EngineKind
+from budsim.core.engines.tables import rows
 from budsim.core.model.spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Name of a family, with the parsers its models need; None where an engine has none."""
+    """What one engine has for a model; None where it has nothing.
+
+    Attributes:
+        name: Family of the architecture.
+        chat_template: Name of the tool-calling template among the engine's examples.
+    """
 
     name: str
     tool_parser: str | None = None
     reasoning_parser: str | None = None
-
-
-# model_type → vLLM's family; parser names as in the tool-calling and reasoning pages of vLLM's documentation
-_VLLM: Final[Mapping[str, Family]] = {
-    "llama": Family(name="llama", tool_parser="llama3_json"),
-    "mistral": Family(name="mistral", tool_parser="mistral"),
-    "mixtral": Family(name="mistral", tool_parser="mistral"),
-    "qwen2": Family(name="qwen", tool_parser="hermes"),
-    "qwen2_moe": Family(name="qwen", tool_parser="hermes"),
-    "qwen3": Family(name="qwen", tool_parser="hermes", reasoning_parser="qwen3"),
-    "qwen3_moe": Family(name="qwen", tool_parser="hermes", reasoning_parser="qwen3"),
-    "deepseek_v3": Family(name="deepseek", tool_parser="deepseek_v3", reasoning_parser="deepseek_r1"),
-    "deepseek_v2": Family(name="deepseek"),
-    "gpt_oss": Family(name="gpt-oss", tool_parser="openai", reasoning_parser="openai_gptoss"),
-    "gemma2": Family(name="gemma"),
-    "gemma3": Family(name="gemma"),
-    "phi3": Family(name="phi"),
-}
-# where SGLang calls a parser otherwise, as in its documentation of --tool-call-parser and --reasoning-parser
-_SGLANG_TOOLS: Final = {"llama3_json": "llama3", "hermes": "qwen25", "deepseek_v3": "deepseekv3", "openai": "gpt-oss"}
-_SGLANG_REASONING: Final = {"deepseek_r1": "deepseek-r1", "openai_gptoss": "gpt-oss"}
+    chat_template: str | None = None
 
 
 def family_of(model: ModelSpec, engine: EngineKind) -> Family:
-    """Return the family of a model, parsers named as this engine names them."""
-    family = _VLLM.get(model.model_type, Family(name=model.model_type))
-    if engine is not EngineKind.SGLANG:
-        return family
-    tool, reasoning = family.tool_parser or "", family.reasoning_parser or ""
+    """Return the family of a model, parsers named as this engine names them; an unlisted model is a family of its own."""
+    row = _row_of(model)
+    if row is None:
+        return Family(name=model.model_type)
+    if engine not in (EngineKind.VLLM, EngineKind.SGLANG):
+        return Family(name=row["family"])
     return Family(
-        name=family.name,
-        tool_parser=_SGLANG_TOOLS.get(tool, tool) or None,
-        reasoning_parser=_SGLANG_REASONING.get(reasoning, reasoning) or None,
+        name=row["family"],
+        tool_parser=row[f"{engine}_tool"] or None,
+        reasoning_parser=row[f"{engine}_reasoning"] or None,
+        chat_template=row["chat_template"] or None,
     )
+
+
+def runs_architecture(model: ModelSpec, engine: EngineKind) -> bool:
+    """Whether vLLM or SGLang has this architecture in its registry.
+
+    An architecture nobody listed goes to vLLM, which falls back to the Transformers implementation of a causal model; a config that
+    names no architecture is judged by its shape alone.
+    """
+    if not model.architectures:
+        return True
+    row = _row_of(model)
+    if row is None:
+        return engine is EngineKind.VLLM and any(name.endswith("ForCausalLM") for name in model.architectures)
+    return row[engine] == "1"
+
+
+def _row_of(model: ModelSpec) -> Mapping[str, str] | None:
+    for architecture in model.architectures:
+        for row in _by_architecture().get(architecture, ()):
+            if row["name_part"].lower() in model.model_id.lower():
+                return row
+    return None
+
+
+@cache
+def _by_architecture() -> Mapping[str, tuple[Mapping[str, str], ...]]:
+    found: dict[str, tuple[Mapping[str, str], ...]] = {}
+    for row in rows("architectures.csv"):
+        found[row["architecture"]] = (*found.get(row["architecture"], ()), row)
+    return found
