@@ -113,6 +113,7 @@ def configuration_body(ranked: RankedConfiguration) -> ConfigurationBody:
         configuration.candidate,
         gpu_memory_utilization=memory.gpu_memory_utilization,
         kv_bytes=memory.kv_cache_bytes,
+        working_bytes=memory.activation_bytes + memory.overhead_bytes,
     )
     return ConfigurationBody(
         config_id=configuration.config_id,

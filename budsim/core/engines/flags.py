@@ -29,9 +29,10 @@ def recorded_version(engine: EngineKind) -> str:
 
 def is_legal(engine: EngineKind, flag: str, value: Any) -> bool:
     """Whether this engine version accepts `value` for `flag`."""
-    if engine is EngineKind.VLLM and flag.startswith(NEGATION):
-        return legal_flags(engine).get(flag.removeprefix(NEGATION)) == "flag" and value is True
-    kind = legal_flags(engine).get(flag, "")
+    positive = flag.removeprefix(NEGATION) if engine is EngineKind.VLLM else flag
+    kind = legal_flags(engine).get(positive, "")
+    if positive != flag:
+        return kind == "flag" and value is True
     if kind == "parser":
         return (flag, value) in _parsers(engine)
     of_type = _TYPES.get(kind)

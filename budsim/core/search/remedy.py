@@ -81,7 +81,13 @@ def _fitting(part: Part, memory: MemoryModel, layouts: tuple[Layout, ...]) -> La
     if not layouts:
         return None
     rows = [
-        default_candidate(part.engine, tensor_parallel=layout.tensor_parallel, pipeline_parallel=layout.pipeline_parallel, concurrency=1)
+        default_candidate(
+            part.engine,
+            tensor_parallel=layout.tensor_parallel,
+            pipeline_parallel=layout.pipeline_parallel,
+            concurrency=1,
+            device=part.group.accelerator,
+        )
         for layout in layouts
     ]
     fits = memory.plan(scenario_of(part), Candidates.from_rows(rows)).fits

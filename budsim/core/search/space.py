@@ -91,6 +91,7 @@ def candidate_space(part: Part, layouts: tuple[Layout, ...]) -> Candidates:
                 tensor_parallel=layout.tensor_parallel,
                 pipeline_parallel=layout.pipeline_parallel,
                 concurrency=concurrency,
+                device=part.group.accelerator,
             )
             for concurrency in grid
         )
