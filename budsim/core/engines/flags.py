@@ -33,8 +33,10 @@ def is_legal(engine: EngineKind, flag: str, value: Any) -> bool:
     kind = legal_flags(engine).get(positive, "")
     if positive != flag:
         return kind == "flag" and value is True
-    if kind == "parser":
-        return (flag, value) in _parsers(engine)
+    return (flag, value) in _parsers(engine) if kind == "parser" else _accepts(kind, value)
+
+
+def _accepts(kind: str, value: Any) -> bool:
     of_type = _TYPES.get(kind)
     if of_type is None:
         return bool(kind) and str(value) in kind.split("|")

@@ -9,6 +9,7 @@ from budsim.core.engines.spec import Scenario
 from budsim.core.latency.case import Case
 from budsim.core.latency.steps import StepTime, chunk_overhead_s, decode_step, prefill, prompt_chunks
 from budsim.core.memory.plan import MemoryPlan
+from budsim.core.memory.stages import stage_share
 from budsim.core.model.kv_cache import kv_bytes_per_sequence
 
 
@@ -75,12 +76,12 @@ def running_slots(case: Case, memory: MemoryPlan) -> FloatArray:
     Memory is planned for full sequences; running ones are on average half way through their output.
     """
     model, candidates = case.scenario.model, case.candidates
-    split, width = candidates.tensor_parallel, candidates.kv_width_bytes
-    longest = float(case.scenario.workload.sequence_tokens)
-    planned = kv_bytes_per_sequence(model, tokens=longest, tensor_parallel=split, bytes_per_value=width)
-    mean = kv_bytes_per_sequence(model, tokens=mean_context(case.scenario), tensor_parallel=split, bytes_per_value=width)
-    held = memory.max_concurrency / candidates.data_parallel * np.where(mean > 0.0, planned / np.maximum(mean, 1.0), 1.0)
-    return np.maximum(1.0, np.minimum(candidates.max_num_seqs, np.floor(held)))
+    whole = kv_bytes_per_sequence(
+        model, tokens=mean_context(case.scenario), tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes
+    )
+    sequence = stage_share(model, candidates, whole)
+    held = np.where(sequence > 0.0, np.floor(memory.kv_capacity_bytes / np.maximum(sequence, 1.0)), candidates.max_num_seqs)
+    return np.maximum(1.0, np.minimum(candidates.max_num_seqs, held))
 
 
 def mean_context(scenario: Scenario) -> float:
@@ -94,7 +95,7 @@ def _decode(case: Case, running: FloatArray) -> StepTime:
     Source:
         PHYSICS 8.
     """
-    part = np.ceil(running / case.candidates.pipeline_parallel)
+    part = np.maximum(1.0, running / case.candidates.pipeline_parallel)
     return decode_step(case, sequences=part, context=np.full(len(case.candidates), mean_context(case.scenario)))
 
 

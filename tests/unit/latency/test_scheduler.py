@@ -1,0 +1,65 @@
+"""Continuous batching, worked by hand on the ideal A100 of test_steps."""
+
+import numpy as np
+import pytest
+
+from budsim.core.latency.scheduler import running_slots, steady_latency
+from budsim.core.memory.analytic import AnalyticMemory
+from budsim.core.model.spec import ModelKind
+from tests.support.physics_shapes import candidate, device, ideal, llama_8b, scenario
+
+
+def latency(where, *rows):
+    case = ideal(where, *rows)
+    return steady_latency(case, AnalyticMemory().plan(where, case.candidates))
+
+
+def test_tpot_is_the_decode_step_and_the_prompts_of_the_others():
+    # decode of 11 at 1,050 tokens: dense 13,958,643,712 B → 6.8458 ms; LM head 0.5153 ms; cache 11·131,072·1050 B → 0.7425 ms
+    # a prompt adds 44.739 + 0.8402 + 0.0034 ms of work; 10 others spread it over 100 tokens: 4.5582 ms
+    found = latency(scenario(), candidate(concurrency=11))
+    assert found.tpot_s[0] == pytest.approx((6.8458 + 0.5153 + 0.7425 + 4.5582) * 1e-3, rel=1e-3)
+
+
+def test_alone_a_request_waits_for_nothing_but_its_own_prompt():
+    found = latency(scenario(), candidate())
+    assert found.ttft_s[0] == pytest.approx(46.094e-3, rel=1e-4)
+    assert found.queue_s[0] == 0.0
+    assert found.e2e_s[0] == pytest.approx(found.ttft_s[0] + 99 * found.tpot_s[0])
+
+
+def test_users_beyond_the_slots_wait_in_proportion():
+    served, doubled = latency(scenario(), candidate(concurrency=8, max_num_seqs=8), candidate(concurrency=16, max_num_seqs=8)).e2e_s
+    assert doubled == pytest.approx(2 * served)
+
+
+def test_kv_capacity_bounds_the_running_sequences():
+    # a device of 24 GB: the lesser of 0.9·24 = 21.6 and 0.95·(24 − 2) = 20.9 GB; less 16.0605 GB weights, 1.2805 GB sampling and
+    # 0.8053 GB overhead: 2.7537 GB; a running sequence has 1,050 · 131,072 B = 0.13763 GB → 20
+    where = scenario(on=device(memory_bytes=24e9))
+    case = ideal(where, candidate(concurrency=200))
+    assert running_slots(case, AnalyticMemory().plan(where, case.candidates))[0] == 20
+
+
+def test_pipeline_stages_share_the_sequences():
+    # two stages with one sequence each decode it as one device would a single one; a hop costs 8192 B / 2.5e10 + 10 µs = 10.33 µs
+    alone, pair = latency(scenario(), candidate(), candidate(pipeline_parallel=2, concurrency=2)).step.total_s
+    assert pair - alone == pytest.approx(10.33e-6, rel=1e-3)
+
+
+def test_data_parallel_ranks_divide_the_users():
+    one, four = latency(scenario(), candidate(concurrency=5), candidate(concurrency=20, data_parallel=4)).tpot_s
+    assert four == pytest.approx(one)
+
+
+def test_a_model_without_a_cache_is_bounded_by_its_knob_alone():
+    where = scenario(model=llama_8b(kind=ModelKind.ENCODER))
+    case = ideal(where, candidate(max_num_seqs=77))
+    assert running_slots(case, AnalyticMemory().plan(where, case.candidates))[0] == 77
+
+
+def test_columns_do_not_touch_each_other():
+    rows = [candidate(concurrency=c, tensor_parallel=t) for c in (1, 7, 300) for t in (1, 4)]
+    together = latency(scenario(), *rows).e2e_s
+    apart = np.array([latency(scenario(), row).e2e_s[0] for row in rows])
+    assert together == pytest.approx(apart)

@@ -1,0 +1,114 @@
+"""Rooflines of whole steps, worked by hand for Llama-3.1-8B and Mixtral on an A100 that reaches its peaks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from budsim.core.latency.collectives import all_reduce_s
+from budsim.core.latency.roofline import WIDENING_SHARE, linear_flop_per_s
+from budsim.core.latency.steps import decode_step, prefill
+from budsim.core.model.quantize import quantize
+from tests.support.physics_shapes import IDEAL, candidate, device, gqa, ideal, llama_8b, mixtral, scenario
+
+
+def decoded(where, *rows, sequences=1.0, context=0.0):
+    n = len(rows)
+    return decode_step(ideal(where, *rows), sequences=np.full(n, sequences), context=np.full(n, context))
+
+
+def test_one_token_costs_the_weights_once_over_the_bandwidth():
+    # a layer: attention 4096·(4096 + 2·1024) + 4096·4096 = 41,943,040; MLP 3·4096·14336 = 176,160,768; together 218,103,808
+    # 32 layers 6,979,321,856 + LM head 128256·4096 = 525,336,576 → 7,504,658,432 × 2 B = 15,009,316,864 B
+    # ÷ 2.039e12 B/s = 7.3611 ms; the embedding is looked up, not read
+    step = decoded(scenario(), candidate())
+    assert step.total_s[0] == pytest.approx(7.3611e-3, rel=1e-4)
+
+
+def test_the_cache_is_read_once_a_token():
+    # 131,072 B a token × 1,000 tokens × 8 sequences = 1.048576e9 B ÷ 2.039e12 = 0.51426 ms above the empty cache
+    empty = decoded(scenario(), candidate(), sequences=8.0)
+    filled = decoded(scenario(), candidate(), sequences=8.0, context=1000.0)
+    assert filled.total_s[0] - empty.total_s[0] == pytest.approx(0.51426e-3, rel=1e-3)
+
+
+def test_a_prompt_costs_its_work_over_the_peak():
+    # linear 2·6,979,321,856·1000 = 1.395864e13; ÷ 312e12 = 44.739 ms
+    # attention 4·32·128·(1000²/2)·32 layers = 2.62144e11 FLOP → 0.8402 ms; the LM head is bound by its 1.0507e9 B → 0.5153 ms
+    time = prefill(ideal(scenario(), candidate()), prompt=np.array([1000.0]))
+    assert time.total_s[0] == pytest.approx(46.094e-3, rel=1e-4)
+
+
+def test_a_prompt_in_chunks_reads_the_weights_again():
+    whole = prefill(ideal(scenario(), candidate(max_num_batched_tokens=64)), prompt=np.array([64.0]))
+    four = prefill(ideal(scenario(), candidate(max_num_batched_tokens=16)), prompt=np.array([64.0]))
+    # 64 tokens are bound by weights (64·2·P / 312e12 = 2.9 ms < 6.8 ms), so four chunks of 16 cost three times 13,958,643,712 B more,
+    # and 1.5 times the 64·131,072 B of cache: (41,875,931,136 + 12,582,912) / 2.039e12 = 20.543 ms, attention itself staying below
+    assert four.bandwidth_s[0] - whole.bandwidth_s[0] == pytest.approx(20.543e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "experts_read"),
+    [
+        (1.0, 2.0),  # B = 1 reads k of E
+        (2.0, 3.5),  # 8·(1 − (6/8)²)
+        (1000.0, 8.0),  # B → ∞ reads all
+    ],
+)
+def test_mixture_reads_the_experts_that_are_touched(tokens, experts_read):
+    # attention and router 41,943,040 + 8·4096 = 41,975,808 a layer; an expert 176,160,768; LM head 32000·4096 = 131,072,000
+    read_bytes = 2 * (32 * (41_975_808 + experts_read * 176_160_768) + 131_072_000)
+    step = decoded(scenario(model=mixtral()), candidate(), sequences=tokens)
+    assert step.bandwidth_s[0] == pytest.approx(read_bytes / 2.039e12, rel=1e-6)
+
+
+def test_expert_parallel_waits_for_the_heaviest_rank():
+    sharded = decoded(scenario(model=mixtral()), candidate(tensor_parallel=4), sequences=4.0)
+    by_expert = decoded(scenario(model=mixtral()), candidate(tensor_parallel=4, expert_parallel=4), sequences=4.0)
+    assert by_expert.bandwidth_s[0] > sharded.bandwidth_s[0]
+    # with every expert touched each rank reads all it has, and both read the same
+    many = [decoded(scenario(model=mixtral()), candidate(tensor_parallel=4, expert_parallel=ep), sequences=500.0) for ep in (1, 4)]
+    assert many[1].bandwidth_s[0] == pytest.approx(many[0].bandwidth_s[0], rel=1e-6)
+
+
+def test_tensor_parallel_halves_the_roofline_and_adds_reduces():
+    alone, pair = decoded(scenario(), candidate(), candidate(tensor_parallel=2), sequences=1.0).operators_s
+    assert pair == pytest.approx(alone / 2)
+    # one token of 4096 × 2 B: 2·(1/2)·8192/3e11 = 0.0273 µs + 5 µs; 64 of them = 321.75 µs
+    assert decoded(scenario(), candidate(tensor_parallel=2)).communication_s[0] == pytest.approx(321.75e-6, rel=1e-4)
+
+
+def test_a_single_device_does_not_communicate():
+    assert decoded(scenario(), candidate()).communication_s[0] == 0.0
+
+
+def test_ring_all_reduce():
+    # 2·(3/4)·1e6 B / 3e11 B/s = 5 µs, and 5 µs latency
+    rows = ideal(scenario(), candidate(tensor_parallel=4)).candidates
+    assert all_reduce_s(np.array([1e6]), rows, device().intra_node, per_reduce_s=0.0)[0] == pytest.approx(10e-6)
+
+
+def test_a_window_caps_what_attention_reads():
+    model = llama_8b()
+    windowed = replace(model, blocks=(replace(model.blocks[0], attention=gqa(window=512)),))
+    short, long = (decoded(scenario(model=windowed), candidate(), context=tokens).total_s[0] for tokens in (512.0, 50_000.0))
+    assert long == pytest.approx(short)
+
+
+def test_heads_beyond_the_kv_heads_are_replicated():
+    # 8 KV heads over 16 devices: each keeps one head, as over 8
+    eight, sixteen = (
+        decoded(scenario(), candidate(tensor_parallel=tp), sequences=1.0, context=1e6).bandwidth_s[0]
+        - decoded(scenario(), candidate(tensor_parallel=tp), sequences=1.0).bandwidth_s[0]
+        for tp in (8, 16)
+    )
+    assert sixteen == pytest.approx(eight)
+
+
+def test_narrow_weights_without_a_narrow_path_are_widened():
+    plain = linear_flop_per_s(device(), llama_8b(), IDEAL)
+    assert plain == 312e12
+    assert linear_flop_per_s(device(), quantize(llama_8b(), "fp8"), IDEAL) == pytest.approx(plain * WIDENING_SHARE)  # A100 has no fp8
+    hopper = replace(device(), fp8_flop_per_s=1979e12)
+    assert linear_flop_per_s(hopper, quantize(llama_8b(), "fp8"), IDEAL) == 1979e12
+    assert linear_flop_per_s(hopper, quantize(llama_8b(), "awq"), IDEAL) == pytest.approx(plain * WIDENING_SHARE)
