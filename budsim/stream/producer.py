@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import groupby
 
 from aiokafka import AIOKafkaProducer
@@ -12,6 +14,7 @@ from budsim.services.connection import KafkaConnection
 from budsim.services.ports import OutgoingMessage
 
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
+STOP_S = 2.0
 METADATA_S = 5.0  # to find a topic's partitions; aiokafka would ask again and again for the whole request timeout
 
 
@@ -89,13 +92,15 @@ class KafkaPublisher:
     async def _discard(self, producer: AIOKafkaProducer) -> None:
         """Give a producer up: an idempotent one neither expires a batch nor works again after a fatal error.
 
-        Its batches are failed first, else it would stay, and send them again, late and out of order, when Kafka is back.
+        Its sender ends and its batches fail, else it would live on and send them late and out of order when Kafka is back.
         """
         if self._producer is producer:
             self._producer = None
-        producer._message_accumulator.fail_all(ProducerClosed())
-        try:
-            async with asyncio.timeout(2.0):
-                await producer.stop()
-        except (TimeoutError, KafkaError, OSError):
-            return
+        for step in (producer._sender.close, partial(_fail_batches, producer), producer.stop):
+            with suppress(TimeoutError, KafkaError, OSError):
+                async with asyncio.timeout(STOP_S):
+                    await step()
+
+
+async def _fail_batches(producer: AIOKafkaProducer) -> None:
+    producer._message_accumulator.fail_all(ProducerClosed())

@@ -1,0 +1,105 @@
+"""A worker for tests: answers each greeting on another topic; the greeting itself says what goes wrong.
+
+Run as: python -m tests.support.stream_worker BOOTSTRAP PREFIX FOLDER [INSTANCE_ID]. A file named `away` in FOLDER is an outage.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from budsim.core.errors import InvalidInput, Unavailable
+from budsim.services.connection import KafkaConnection
+from budsim.services.ports import OutgoingMessage
+from budsim.stream import compat
+from budsim.stream.codec import Codec, DecodeFailure, Received, Tombstone
+from budsim.stream.fuse import Fuse
+from budsim.stream.loop import MessageLoop, RetryPolicy, Route
+from budsim.stream.producer import KafkaPublisher
+from budsim.stream.worker import WorkerOptions, attach, create_faust_app, register, run_worker
+
+
+class Greeting(BaseModel):
+    id: int
+    mood: str = "good"
+
+
+class Greeter:
+    def __init__(self, prefix: str, folder: Path) -> None:
+        self._prefix = prefix
+        self._folder = folder
+
+    async def handle(self, received: Received[Greeting]) -> Sequence[OutgoingMessage]:
+        greeting = received.event
+        if (self._folder / "away").exists():
+            raise Unavailable("the outage was asked for")
+        match greeting.mood:
+            case "invalid":
+                raise InvalidInput(f"id = {greeting.id}: not today", remedy="ask tomorrow")
+            case "broken":
+                raise KeyError(greeting.id)
+            case "slow":
+                await asyncio.sleep(0.02)
+            case "endless":
+                await asyncio.Event().wait()
+        return (self._answer(received.record.key, str(greeting.id)),)
+
+    async def removed(self, tombstone: Tombstone) -> Sequence[OutgoingMessage]:
+        return (self._answer(tombstone.record.key, "removed"),)
+
+    async def failed(self, received: Received[Greeting], error: Exception) -> Sequence[OutgoingMessage]:
+        return (OutgoingMessage(topic=self._prefix + "news", key=received.record.key, value=str(error).encode()),)
+
+    async def undecodable(self, failure: DecodeFailure) -> Sequence[OutgoingMessage]:
+        return (OutgoingMessage(topic=self._prefix + "news", key=failure.record.key, value=failure.reason.encode()),)
+
+    def _answer(self, key: bytes | None, text: str) -> OutgoingMessage:
+        return OutgoingMessage(topic=self._prefix + "answers", key=key, value=text.encode())
+
+
+def main(bootstrap: str, prefix: str, folder: Path, instance_id: str | None = None) -> None:
+    logging.basicConfig(level="INFO", stream=sys.stderr)
+    compat.install()
+    connection = KafkaConnection(bootstrap=bootstrap)
+    options = WorkerOptions(app_id=prefix + "worker", data_folder=folder, store="memory://", table_partitions=2, instance_id=instance_id)
+    app = create_faust_app(connection, options)
+    loop = MessageLoop(
+        publisher=KafkaPublisher(connection),
+        dead_letter_topic=prefix + "dead-letters",
+        flow_active=lambda: bool(app.flow_control.is_active()),
+        policy=RetryPolicy(first_delay_s=0.1),
+        fuse=Fuse(),
+    )
+    greeter = Greeter(prefix, folder)
+    codec = Codec(Greeting, max_value_bytes=512 * 1024)
+    route = Route(
+        agent="greeter",
+        codec=codec,
+        handle=greeter.handle,
+        tombstone=greeter.removed,
+        undecodable=greeter.undecodable,
+        failed=greeter.failed,
+    )
+    register(app, prefix + "greetings", loop, route)
+    attach(app, "heart", lambda: beat(folder / "beats"))
+    run_worker(app, loglevel="INFO")
+
+
+async def beat(path: Path) -> None:
+    """Crash at the first start, then beat."""
+    if stumbles(path):
+        raise RuntimeError("the heart stumbles once")
+    await asyncio.Event().wait()
+
+
+def stumbles(path: Path) -> bool:
+    first = not path.exists()
+    path.write_text("crashed once" if first else "beating", encoding="utf-8")
+    return first
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), *sys.argv[4:])
