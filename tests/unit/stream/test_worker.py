@@ -1,0 +1,69 @@
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+
+from budsim.services.connection import KafkaConnection
+from budsim.stream.worker import WorkerOptions, create_faust_app, input_topic, supervised
+from tests.support.stream_fakes import FakeTime
+
+
+def options(folder: Path, instance_id: str | None = None) -> WorkerOptions:
+    return WorkerOptions(app_id="t", data_folder=folder, store="memory://", table_partitions=12, instance_id=instance_id)
+
+
+def test_the_settings_that_carry_the_guarantees_are_set(tmp_path: Path) -> None:
+    conf = create_faust_app(KafkaConnection(bootstrap="a:1,b:2"), options(tmp_path, "eval-1")).conf
+    assert [str(url) for url in conf.broker] == ["kafka://a:1", "kafka://b:2"]
+    assert (conf.broker_session_timeout, conf.broker_heartbeat_interval, conf.broker_commit_interval) == (10.0, 3.0, 0.5)
+    assert (conf.producer_request_timeout, conf.producer_max_request_size) == (20.0, 2 * 1024 * 1024)
+    assert (conf.topic_allow_declare, conf.topic_disable_leader, conf.web_enabled, conf.stream_wait_empty) == (False, True, False, True)
+    assert conf.consumer_group_instance_id == "eval-1"
+
+
+def test_without_an_instance_id_membership_is_dynamic(tmp_path: Path) -> None:
+    assert create_faust_app(KafkaConnection(bootstrap="a:1"), options(tmp_path)).conf.consumer_group_instance_id is None
+
+
+def test_sasl_and_tls_reach_faust(tmp_path: Path) -> None:
+    context = ssl.create_default_context()
+    security = (("sasl_mechanism", "SCRAM-SHA-512"), ("sasl_plain_username", "u"), ("sasl_plain_password", "p"), ("ssl_context", context))
+    credentials = create_faust_app(KafkaConnection(bootstrap="a:1", security=security), options(tmp_path)).conf.broker_credentials
+    assert (credentials.username, credentials.password, credentials.mechanism.value) == ("u", "p", "SCRAM-SHA-512")
+    assert credentials.ssl_context is context
+
+
+def test_topics_hand_out_the_bytes_as_they_came(tmp_path: Path) -> None:
+    topic = input_topic(create_faust_app(KafkaConnection(bootstrap="a:1"), options(tmp_path)), "greetings")
+    assert (topic.key_type, topic.value_type, topic.allow_empty) == (bytes, bytes, True)
+
+
+async def test_a_crashed_task_is_started_again_ever_later_until_it_ends() -> None:
+    time, starts = FakeTime(), list[float]()
+
+    async def task() -> None:
+        starts.append(time.now_s - 1000.0)
+        if len(starts) < 4:
+            raise KeyError("crash")
+
+    await supervised("task", task, sleep=time.sleep)
+    assert starts == [0.0, 1.0, 3.0, 7.0]  # after 1 s, 2 s, 4 s
+
+
+async def test_cancelling_ends_the_task_within() -> None:
+    ended = asyncio.Event()
+
+    async def task() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    running = asyncio.create_task(supervised("task", task))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert ended.is_set()
