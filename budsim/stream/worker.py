@@ -89,6 +89,15 @@ def attach(app: faust.App, name: str, task: Callable[[], Coroutine[Any, Any, Non
     app.task(run)
 
 
+def at_stop(app: faust.App, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine at the stop, after the last message had its outcome."""
+
+    async def run(*_: object, **__: object) -> None:
+        await action()
+
+    app.on_before_shutdown.connect(run, weak=False)
+
+
 async def supervised(
     name: str, task: Callable[[], Coroutine[Any, Any, None]], *, sleep: Callable[[float], Coroutine[Any, Any, None]] = asyncio.sleep
 ) -> None:

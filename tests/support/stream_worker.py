@@ -19,7 +19,7 @@ from budsim.stream.codec import Codec, DecodeFailure, Received, Tombstone
 from budsim.stream.fuse import Fuse
 from budsim.stream.loop import MessageLoop, RetryPolicy, Route
 from budsim.stream.producer import KafkaPublisher
-from budsim.stream.worker import WorkerOptions, attach, create_faust_app, register, run_worker
+from budsim.stream.worker import WorkerOptions, at_stop, attach, create_faust_app, register, run_worker
 
 
 class Greeting(BaseModel):
@@ -66,8 +66,10 @@ def main(bootstrap: str, prefix: str, folder: Path, instance_id: str | None = No
     connection = KafkaConnection(bootstrap=bootstrap)
     options = WorkerOptions(app_id=prefix + "worker", data_folder=folder, store="memory://", table_partitions=2, instance_id=instance_id)
     app = create_faust_app(connection, options)
+    publisher = KafkaPublisher(connection)
+    at_stop(app, publisher.stop)
     loop = MessageLoop(
-        publisher=KafkaPublisher(connection),
+        publisher=publisher,
         dead_letter_topic=prefix + "dead-letters",
         flow_active=lambda: bool(app.flow_control.is_active()),
         policy=RetryPolicy(first_delay_s=0.1),

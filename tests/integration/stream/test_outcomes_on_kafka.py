@@ -110,6 +110,7 @@ async def test_work_without_end_is_given_up_at_shutdown_and_not_committed(bench:
     worker.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(ended, worker, SHUTDOWN_S) == 0
     assert "given up, to be read again" in bench.log()
+    assert "Unclosed" not in bench.log()
     assert sum(offset for offset in (await bench.committed()).values() if offset > 0) == 1
 
 
