@@ -1,0 +1,121 @@
+"""Who runs what, where, and in which order."""
+
+from dataclasses import replace
+
+import pytest
+
+from budsim.core.engines.compatibility import compatible_engines
+from budsim.core.engines.families import family_of
+from budsim.core.engines.spec import Endpoint, EngineKind
+from budsim.core.errors import NoCompatibleEngine
+from budsim.core.hardware.spec import DeviceType
+from budsim.core.model.spec import ModelKind
+from tests.support.physics_shapes import llama_8b, mixtral
+
+ENCODER = replace(llama_8b(kind=ModelKind.ENCODER), model_id="BAAI/bge-m3", model_type="xlm-roberta", architectures=("XLMRobertaModel",))
+HOSTED = replace(llama_8b(kind=ModelKind.PROPRIETARY), model_id="openai/gpt-5", architectures=(), blocks=())
+EMBEDDING = replace(llama_8b(kind=ModelKind.EMBEDDING), model_id="Qwen/Qwen3-Embedding-8B", architectures=("Qwen3ForCausalLM",))
+
+
+def kinds(model, device_type=DeviceType.CUDA, *, endpoints=(), parameters=10**9, images=None, restrict=()):
+    found = compatible_engines(model, device_type, endpoints=endpoints, parameters=parameters, images=images or {}, restrict=restrict)
+    assert [profile.preference for profile in found] == list(range(len(found)))
+    return [profile.kind for profile in found]
+
+
+@pytest.mark.parametrize(
+    ("device_type", "expected"),
+    [
+        (DeviceType.CUDA, [EngineKind.SGLANG, EngineKind.VLLM]),
+        (DeviceType.ROCM, [EngineKind.SGLANG, EngineKind.VLLM]),
+        (DeviceType.HPU, [EngineKind.VLLM]),
+        (DeviceType.CPU, [EngineKind.VLLM]),
+    ],
+)
+def test_a_generating_model_runs_on_sglang_before_vllm_where_both_do(device_type, expected):
+    assert kinds(llama_8b(), device_type, parameters=8 * 10**9) == expected
+
+
+def test_a_small_embedding_model_goes_to_latentbud_first():
+    assert kinds(EMBEDDING, parameters=5 * 10**9 - 1) == [EngineKind.LATENTBUD, EngineKind.VLLM]
+
+
+def test_from_five_billion_parameters_vllm_comes_first():
+    assert kinds(EMBEDDING, parameters=5 * 10**9) == [EngineKind.VLLM, EngineKind.LATENTBUD]
+
+
+@pytest.mark.parametrize("endpoint", [Endpoint.EMBEDDING, Endpoint.RERANK])
+def test_an_encoder_pools(endpoint):
+    assert kinds(ENCODER, endpoints=(endpoint,)) == [EngineKind.LATENTBUD, EngineKind.VLLM]
+
+
+def test_an_encoder_does_not_chat():
+    with pytest.raises(NoCompatibleEngine, match="BAAI/bge-m3"):
+        kinds(ENCODER, endpoints=(Endpoint.LLM,))
+
+
+def test_a_hosted_model_goes_through_litellm_on_a_cpu():
+    assert kinds(HOSTED, DeviceType.CPU) == [EngineKind.LITELLM]
+    with pytest.raises(NoCompatibleEngine):
+        kinds(HOSTED, DeviceType.CUDA)
+
+
+def test_an_architecture_no_engine_has_is_refused_by_name():
+    model = replace(llama_8b(), architectures=("T5ForConditionalGeneration",))
+    with pytest.raises(NoCompatibleEngine, match="T5ForConditionalGeneration"):
+        kinds(model)
+
+
+def test_an_unlisted_causal_model_is_left_to_vllm():
+    assert kinds(replace(llama_8b(), architectures=("BrandNewForCausalLM",))) == [EngineKind.VLLM]
+
+
+def test_a_restriction_that_leaves_nothing_says_what_would_fit():
+    with pytest.raises(NoCompatibleEngine) as caught:
+        kinds(llama_8b(), restrict=(EngineKind.LATENTBUD,))
+    assert caught.value.param == "engines"
+    assert "sglang or vllm" in caught.value.remedy
+
+
+def test_a_restriction_is_respected():
+    assert kinds(llama_8b(), restrict=(EngineKind.VLLM,)) == [EngineKind.VLLM]
+
+
+def test_the_image_is_the_given_one_for_the_device_then_for_the_engine_then_the_default():
+    images = {"vllm": "registry/vllm", "vllm/rocm": "registry/vllm-rocm"}
+
+    def image(device_type, given):
+        return compatible_engines(llama_8b(), device_type, endpoints=(), parameters=1, images=given, restrict=(EngineKind.VLLM,))[0].image
+
+    assert image(DeviceType.ROCM, images) == "registry/vllm-rocm"
+    assert image(DeviceType.CUDA, images) == "registry/vllm"
+    assert image(DeviceType.HPU, {}).startswith("vault.habana.ai/")
+
+
+@pytest.mark.parametrize(
+    ("model_id", "architecture", "engine", "tool", "reasoning"),
+    [
+        ("meta-llama/Llama-3.1-8B-Instruct", "LlamaForCausalLM", EngineKind.VLLM, "llama3_json", None),
+        ("meta-llama/Llama-3.1-8B-Instruct", "LlamaForCausalLM", EngineKind.SGLANG, "llama3", None),
+        ("meta-llama/Llama-2-7b-hf", "LlamaForCausalLM", EngineKind.VLLM, None, None),
+        ("Qwen/Qwen3-8B", "Qwen3ForCausalLM", EngineKind.VLLM, "hermes", "qwen3"),
+        ("Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen3MoeForCausalLM", EngineKind.VLLM, "hermes", None),
+        ("Qwen/Qwen3-Coder-30B-A3B-Instruct", "Qwen3MoeForCausalLM", EngineKind.SGLANG, "qwen3_coder", None),
+        ("deepseek-ai/DeepSeek-R1-0528", "DeepseekV3ForCausalLM", EngineKind.VLLM, "deepseek_v3", "deepseek_r1"),
+        ("deepseek-ai/DeepSeek-V3", "DeepseekV3ForCausalLM", EngineKind.VLLM, "deepseek_v3", None),
+        ("deepseek-ai/DeepSeek-R1-Distill-Llama-8B", "LlamaForCausalLM", EngineKind.SGLANG, None, "deepseek-r1"),
+        ("openai/gpt-oss-120b", "GptOssForCausalLM", EngineKind.VLLM, "openai", "openai_gptoss"),
+        ("openai/gpt-oss-120b", "GptOssForCausalLM", EngineKind.SGLANG, "gpt-oss", "gpt-oss"),
+        ("mistralai/Mistral-7B-Instruct-v0.3", "MistralForCausalLM", EngineKind.VLLM, "mistral", None),
+    ],
+)
+def test_parsers_are_named_as_the_engine_names_them(model_id, architecture, engine, tool, reasoning):
+    family = family_of(replace(llama_8b(), model_id=model_id, architectures=(architecture,)), engine)
+    assert (family.tool_parser, family.reasoning_parser) == (tool, reasoning)
+
+
+def test_pipelines_and_adapters_are_named_where_they_exist():
+    on_gpu = compatible_engines(mixtral(), DeviceType.CUDA, endpoints=(), parameters=47 * 10**9, images={})[0]
+    on_cpu = compatible_engines(mixtral(), DeviceType.CPU, endpoints=(), parameters=47 * 10**9, images={})[0]
+    assert (on_gpu.supports_lora, on_gpu.supports_pipeline_parallelism) == (True, True)
+    assert (on_cpu.supports_lora, on_cpu.supports_pipeline_parallelism) == (False, False)
