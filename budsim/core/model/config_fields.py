@@ -1,6 +1,9 @@
-"""Fields of a config under the several names they have."""
+"""Fields of a config under the several names they have, and what its type's library takes where the config says nothing."""
 
+import json
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from budsim.core.errors import UnsupportedModel
@@ -8,41 +11,88 @@ from budsim.core.errors import UnsupportedModel
 LARGEST = 10**9  # no field of a real config is larger; it guards the arithmetic behind
 
 
-class Fields:
-    """Reads a config's fields by any of their names; complains by name."""
+@cache
+def type_defaults() -> Mapping[str, Mapping[str, Any]]:
+    """Return, by model type, the fields its configuration class fills in.
 
-    def __init__(self, config: Mapping[str, Any], model_id: str) -> None:
+    Source:
+        The configuration classes of transformers 5.17.0 (Apache-2.0), field defaults only; a test compares them with AutoConfig.
+    """
+    found: dict[str, dict[str, Any]] = json.loads(files(__package__).joinpath("config_defaults.json").read_text(encoding="utf-8"))
+    return found
+
+
+class Fields:
+    """Reads a config's fields by any of their names; complains by name.
+
+    A field that is there and null means «has none», and no default replaces it.
+    """
+
+    def __init__(self, config: Mapping[str, Any], model_id: str, *, sparse: bool = False) -> None:
+        """Take the config; a `sparse` one keeps only what differs from its type's defaults, so that even its sizes may be left out."""
         self._config = config
+        self._sparse = sparse
         self.model_id = model_id
+        self.model_type = str(config.get("model_type") or "unknown")
+        self._defaults = type_defaults().get(self.model_type, {})
 
     def optional(self, *names: str) -> int | None:
-        """Return the first field that holds a positive whole number."""
-        for name in names:
-            value = self._config.get(name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-                continue
-            if value > 0:
-                return int(value)
-        return None
+        """Return the first field that holds a positive whole number, or the type's default."""
+        found = _positive(self._config, names)
+        if found is None and not any(name in self._config for name in names):
+            return _positive(self._defaults, names)
+        return found
 
-    def number(self, *names: str, default: int | None = None) -> int:
+    def number(self, *names: str) -> int:
         """Return the first field that holds a positive whole number, or complain."""
         found = self.optional(*names)
-        if found is not None:
-            return found
-        if default is not None:
-            return default
+        return self._missing(names) if found is None else found
+
+    def size(self, *names: str) -> int:
+        """Return a field the whole shape hangs on: only a sparse config may leave it to the default."""
+        found = self.optional(*names) if self._sparse else _positive(self._config, names)
+        return self._missing(names) if found is None else found
+
+    def flag(self, *names: str) -> bool | None:
+        """Return the first field that holds a truth value, or the type's default."""
+        for source in (self._config, self._defaults):
+            found = next((value for name in names if isinstance(value := source.get(name), bool)), None)
+            if found is not None:
+                return found
+        return None
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return a list of words, empty when there is none."""
+        value = self._config.get(name)
+        return tuple(str(item) for item in value) if isinstance(value, list | tuple) else ()
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """Return a list of whole numbers, empty when there is none."""
+        value = self._config.get(name)
+        whole = isinstance(value, list | tuple) and all(isinstance(item, int) and 0 <= item <= LARGEST for item in value)
+        return tuple(value) if whole and value else ()
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """Return a nested object, empty when there is none."""
+        value = self._config.get(name)
+        return value if isinstance(value, Mapping) else {}
+
+    def has(self, name: str) -> bool:
+        """Whether the config itself says something other than nothing, zero or false."""
+        return bool(self._config.get(name))
+
+    def _missing(self, names: tuple[str, ...]) -> int:
         raise UnsupportedModel(
             f"the config of {self.model_id} has no usable {names[0]} (found {self._config.get(names[0])!r})",
             param="pretrained_model_uri",
             remedy="name a text model whose config.json carries it",
         )
 
-    def flag(self, *names: str) -> bool | None:
-        """Return the first field that holds a truth value."""
-        return next((value for name in names if isinstance(value := self._config.get(name), bool)), None)
 
-    def names(self, name: str) -> tuple[str, ...]:
-        """Return a list of words, empty when there is none."""
-        value = self._config.get(name)
-        return tuple(str(item) for item in value) if isinstance(value, list) else ()
+def _positive(source: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    for name in names:
+        value = source.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST:
+            continue
+        return int(value)
+    return None

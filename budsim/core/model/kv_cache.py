@@ -74,7 +74,7 @@ def keeps_cache(model: ModelSpec) -> bool:
 def _values_per_token(attention: AttentionSpec, split: NDArray[np.float64]) -> NDArray[np.float64]:
     match attention.kind:
         case AttentionKind.GQA:
-            heads = np.maximum(attention.kv_heads / split, 1.0)
+            heads = np.ceil(attention.kv_heads / split)
             return np.asarray(heads * (attention.head_dim + attention.value_head_dim))
         case AttentionKind.MLA:
             return np.full_like(split, attention.kv_lora_rank + attention.rope_head_dim)

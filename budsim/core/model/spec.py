@@ -99,6 +99,7 @@ class Quantization:
         group_size: Weights that share one scale; 0 = one scale per channel or tensor.
         activation: Precision of the activations that meet the weights.
         excludes_embeddings: Embedding and LM head stay in the model's dtype.
+        experts_only: So does all but the routed experts.
     """
 
     method: str
@@ -106,6 +107,7 @@ class Quantization:
     group_size: int = 0
     activation: Precision = Precision.BF16
     excludes_embeddings: bool = True
+    experts_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

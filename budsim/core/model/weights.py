@@ -1,29 +1,37 @@
 """Weight bytes: parameters × width, with the scales of quantised formats."""
 
 from budsim.core.model.parameters import (
+    NORMS_PER_LAYER,
     embedding_parameters,
     expert_parameters,
     layer_parameters,
     lm_head_parameters,
-    parameter_count,
 )
-from budsim.core.model.spec import LayerBlock, ModelSpec
+from budsim.core.model.spec import LayerBlock, ModelSpec, Quantization
 
-SCALE_BITS = 16.0  # one fp16 scale a group: AWQ, GPTQ and compressed-tensors store them so
 BITS_PER_BYTE = 8.0
+SCALE_BITS = 16.0  # one fp16 scale a group: AWQ, GPTQ and compressed-tensors store them so
+# other formats' scales: E8M0 (OCP Microscaling Formats 1.0), E4M3 (NVFP4), fp32 (bitsandbytes without double quantisation)
+_SCALE_BITS = {"mxfp4": 8.0, "nvfp4": 8.0, "bitsandbytes": 32.0}
+_ZERO_POINTS = frozenset({"awq", "gptq"})  # these store a zero point of the weight's own width beside each scale
 
 
 def linear_bytes_per_weight(model: ModelSpec) -> float:
-    """Return the mean width of a weight in the linear layers, group scales included. [bytes]
+    """Return the mean width of a weight in the quantised linear layers, group scales and zero points included. [bytes]
 
     Source:
-        A scale of 16 bits for each group: 4-bit weights in groups of 128 cost 4.125 bits before zero points.
+        4-bit weights in groups of 128 with a 16-bit scale and a 4-bit zero point are 4.16 bits; MXFP4 is 4 + 8/32 = 4.25 bits.
     """
     quantization = model.quantization
     if quantization is None:
         return model.precision.bytes
-    scale = SCALE_BITS / quantization.group_size if quantization.group_size else 0.0
-    return (quantization.weight_bits + scale) / BITS_PER_BYTE
+    return (quantization.weight_bits + _group_bits(quantization)) / BITS_PER_BYTE
+
+
+def dense_bytes_per_weight(model: ModelSpec) -> float:
+    """Return the mean width of a weight every token meets: attention, dense feed-forward, shared experts, router. [bytes]"""
+    quantization = model.quantization
+    return model.precision.bytes if quantization is None or quantization.experts_only else linear_bytes_per_weight(model)
 
 
 def embedding_bytes_per_weight(model: ModelSpec) -> float:
@@ -34,16 +42,32 @@ def embedding_bytes_per_weight(model: ModelSpec) -> float:
 
 def weight_bytes(model: ModelSpec) -> float:
     """Return the bytes of all weights. [bytes]"""
-    outside = embedding_parameters(model) + lm_head_parameters(model) + model.extra_parameters
-    inside = parameter_count(model) - outside
-    return inside * linear_bytes_per_weight(model) + outside * embedding_bytes_per_weight(model)
+    ends = embedding_parameters(model) + lm_head_parameters(model)
+    beside = model.hidden_size + model.extra_parameters  # the last norm, positions and towers keep the model's dtype
+    return layers_weight_bytes(model) + ends * embedding_bytes_per_weight(model) + beside * model.precision.bytes
 
 
 def layers_weight_bytes(model: ModelSpec) -> float:
     """Return the bytes of the layers alone: without embedding, LM head and extras. [bytes]"""
-    return sum(block.count * layer_parameters(model, block) for block in model.blocks) * linear_bytes_per_weight(model)
+    return sum(block.count * layer_weight_bytes(model, block) for block in model.blocks)
+
+
+def layer_weight_bytes(model: ModelSpec, block: LayerBlock) -> float:
+    """Return the bytes of one layer of a block, its routed experts included. [bytes]"""
+    norms = NORMS_PER_LAYER * model.hidden_size
+    dense = layer_parameters(model, block) - expert_parameters(model, block) - norms
+    return dense * dense_bytes_per_weight(model) + norms * model.precision.bytes + expert_weight_bytes(model, block)
 
 
 def expert_weight_bytes(model: ModelSpec, block: LayerBlock) -> float:
     """Return the bytes of all routed experts of one layer. [bytes]"""
     return expert_parameters(model, block) * linear_bytes_per_weight(model)
+
+
+def _group_bits(quantization: Quantization) -> float:
+    """Return the bits of scale and zero point each weight carries."""
+    if not quantization.group_size:
+        return 0.0
+    scale = _SCALE_BITS.get(quantization.method, SCALE_BITS)
+    zero = quantization.weight_bits if quantization.method in _ZERO_POINTS else 0.0
+    return (scale + zero) / quantization.group_size

@@ -73,10 +73,10 @@ def test_the_largest_load_that_fits_is_the_one_that_is_named(users, fits):
 
 
 def test_a_small_plan_needs_a_smaller_buffer():
-    # layers 6,979,584,000 × (4 + 16/128)/8 B = 3.5989 GB, embedding and LM head 2.1013 GB, sampling 1.2805, overhead 0.8053 and one
-    # sequence 0.1594 GB: 7.9454 GB, under 10 GB, so 1 GB is kept free: 0.95·(12 − 1) = 10.45 GB
+    # layers 6,979,321,856 × (4 + (16 + 4)/128)/8 B = 3.6260 GB and their norms 0.0005, embedding and LM head 2.1013 GB, sampling 1.2805,
+    # overhead 0.8053 and one sequence 0.1594 GB: 7.9730 GB, under 10 GB, so 1 GB is kept free: 0.95·(12 − 1) = 10.45 GB
     found = plan(scenario(model=quantize(llama_8b(), "awq"), on=device(memory_bytes=12e9)), candidate())
-    assert found.total_bytes[0] == pytest.approx(7.9454e9, rel=1e-3)
+    assert found.total_bytes[0] == pytest.approx(7.9730e9, rel=1e-4)
     assert found.usable_bytes[0] == pytest.approx(0.95 * 11e9)
 
 
