@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from asyncpg.exceptions import CannotConnectNowError, InsufficientResourcesError, OperatorInterventionError, PostgresConnectionError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from budsim.core.errors import Unavailable
@@ -44,7 +45,7 @@ async def transaction(sessions: Sessions) -> AsyncIterator[AsyncSession]:
     try:
         async with sessions() as session, session.begin():
             yield session
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, PoolExhausted) as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(error.orig and error.orig.__cause__, _AWAY):

@@ -1,18 +1,20 @@
 """PostgresOutbox: what was committed is sent, in order, under an advisory lock a stream."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
 from sqlalchemy import delete, func, select, text, update
 
-from budsim.core.errors import Unavailable
+from budsim.core.errors import InvalidInput, Unavailable
 from budsim.services.ports import OutgoingMessage
 from budsim.storage.engine import Sessions, transaction
 from budsim.storage.schema import OutboxRow
 from budsim.storage.values import message_of
 
+log = logging.getLogger(__name__)
 SEND_S = 20.0  # one bounded send
 KEPT = timedelta(days=1)
 
@@ -38,17 +40,25 @@ class PostgresOutbox:
 
     async def sweep(self, *, older_than_s: float, limit: int) -> int:
         """Send what a crash left behind; keys that another process is sending are passed over."""
+        old = OutboxRow.created_at < func.clock_timestamp() - timedelta(seconds=older_than_s)
+        stream = OutboxRow.stream_key
+        left = select(stream).where(OutboxRow.sent_at.is_(None), old).group_by(stream).order_by(func.min(OutboxRow.id)).limit(limit)
         async with transaction(self._sessions) as session:
-            old = OutboxRow.created_at < func.clock_timestamp() - timedelta(seconds=older_than_s)
-            keys = (
-                await session.scalars(select(OutboxRow.stream_key).where(OutboxRow.sent_at.is_(None), old).distinct().limit(limit))
-            ).all()
-        return sum([await self._flush(key, "SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))") for key in keys])
+            keys = (await session.scalars(left)).all()
+        return sum([await self._swept(key) for key in keys])
 
     async def prune(self) -> None:
         """Delete what was sent long ago."""
         async with transaction(self._sessions) as session:
             await session.execute(delete(OutboxRow).where(OutboxRow.sent_at < func.now() - KEPT))
+
+    async def _swept(self, stream_key: str) -> int:
+        try:
+            return await self._flush(stream_key, "SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
+        except InvalidInput as error:
+            # no broker will ever take it: its stream stands still, the others must not
+            log.error("outbox stream %s is refused: %s", stream_key, error)
+            return 0
 
     async def _flush(self, stream_key: str, lock: str) -> int:
         async with transaction(self._sessions) as session:

@@ -1,16 +1,18 @@
 """Reads for the web view."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from budsim.core.ranking.recommendation import Recommendation
+from budsim.core.search.part import BlacklistEntry
 from budsim.services.ports import WorkflowStatus
 from budsim.storage.engine import Sessions, transaction
-from budsim.storage.schema import ClusterRow, SimulationResultRow, WorkflowRow
-from budsim.storage.values import RECOMMENDATION
+from budsim.storage.schema import BlacklistRow, ClusterRow, SimulationResultRow, WorkflowRow
+from budsim.storage.values import ENTRY, RECOMMENDATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,18 @@ class WorkflowFilter:
     status: str | None = None
     project_id: str | None = None
     model: str | None = None
+    cluster_id: str | None = None
+    created_from_s: float | None = None  # [unix s]
+    created_before_s: float | None = None  # [unix s]
     projects: frozenset[str] | None = None  # what the caller's token may see
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlacklistView:
+    """One live entry and the key it stands under."""
+
+    key: str
+    entry: BlacklistEntry
 
 
 class WorkflowQueries:
@@ -55,15 +68,7 @@ class WorkflowQueries:
 
     async def page(self, wanted: WorkflowFilter, *, page: int, limit: int) -> tuple[list[WorkflowView], int]:
         """Return a page of workflows, newest first, and how many there are."""
-        conditions: list[Any] = []
-        if wanted.status:
-            conditions.append(WorkflowRow.status == wanted.status)
-        if wanted.project_id:
-            conditions.append(WorkflowRow.project_id == wanted.project_id)
-        if wanted.model:
-            conditions.append(WorkflowRow.model_name == wanted.model)
-        if wanted.projects is not None:
-            conditions.append(WorkflowRow.project_id.in_(wanted.projects))
+        conditions = _conditions(wanted)
         query = select(WorkflowRow).where(*conditions).order_by(WorkflowRow.created_at.desc(), WorkflowRow.id)
         async with transaction(self._sessions) as session:
             total = await session.scalar(select(func.count()).select_from(WorkflowRow).where(*conditions)) or 0
@@ -82,11 +87,39 @@ class WorkflowQueries:
         async with transaction(self._sessions) as session:
             return frozenset(str(item) for item in await session.scalars(select(SimulationResultRow.config_id).where(*marked)))
 
+    async def blacklist(self, *, cluster_ids: frozenset[str] | None = None, page: int, limit: int) -> tuple[list[BlacklistView], int]:
+        """Return a page of the live entries, by key, and how many there are; `cluster_ids` None means all."""
+        conditions: list[ColumnElement[bool]] = [BlacklistRow.expires_at > func.now()]
+        if cluster_ids is not None:
+            conditions.append(func.regexp_replace(BlacklistRow.key, r"\|[^|]*$", "").in_(cluster_ids))
+        query = select(BlacklistRow).where(*conditions).order_by(BlacklistRow.key, BlacklistRow.config_id)
+        async with transaction(self._sessions) as session:
+            total = await session.scalar(select(func.count()).select_from(BlacklistRow).where(*conditions)) or 0
+            rows = (await session.scalars(query.limit(limit).offset((page - 1) * limit))).all()
+        return [BlacklistView(key=row.key, entry=ENTRY.validate_python(row.entry)) for row in rows], total
+
     async def cluster_topology(self, cluster_id: str) -> dict[str, Any] | None:
         """Return a stored topology."""
         async with transaction(self._sessions) as session:
             row = await session.get(ClusterRow, cluster_id)
         return None if row is None else {"topology": row.topology, "updated_at": row.updated_at.isoformat()}
+
+
+def _conditions(wanted: WorkflowFilter) -> list[ColumnElement[bool]]:
+    equal = (
+        (WorkflowRow.status, wanted.status),
+        (WorkflowRow.project_id, wanted.project_id),
+        (WorkflowRow.model_name, wanted.model),
+        (WorkflowRow.cluster_id, wanted.cluster_id),
+    )
+    conditions = [column == value for column, value in equal if value]
+    if wanted.created_from_s is not None:
+        conditions.append(WorkflowRow.created_at >= datetime.fromtimestamp(wanted.created_from_s, tz=UTC))
+    if wanted.created_before_s is not None:
+        conditions.append(WorkflowRow.created_at < datetime.fromtimestamp(wanted.created_before_s, tz=UTC))
+    if wanted.projects is not None:
+        conditions.append(WorkflowRow.project_id.in_(wanted.projects))
+    return conditions
 
 
 def _view(row: WorkflowRow) -> WorkflowView:

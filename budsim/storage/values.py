@@ -1,5 +1,6 @@
 """Core values ⇄ JSONB."""
 
+from base64 import b64decode, b64encode
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
@@ -34,11 +35,11 @@ def outbox_row(stream_key: str, message: OutgoingMessage) -> OutboxRow:
         topic=message.topic,
         key=message.key,
         value=message.value,
-        headers=[[name, value.decode("utf-8")] for name, value in message.headers],
+        headers=[[name, b64encode(value).decode("ascii")] for name, value in message.headers],
     )
 
 
 def message_of(row: OutboxRow) -> OutgoingMessage:
     """Return a row as a message."""
-    headers = tuple((name, value.encode("utf-8")) for name, value in row.headers)
+    headers = tuple((name, b64decode(value)) for name, value in row.headers)
     return OutgoingMessage(topic=row.topic, key=row.key, value=row.value, headers=headers)

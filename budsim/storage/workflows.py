@@ -107,7 +107,9 @@ class LockedWorkflow:
         return await read_blacklists(self._session, config_keys)
 
     async def finish(self, status: WorkflowStatus, recommendation: Recommendation) -> None:
-        """Set the terminal state, store the rows, notify listeners."""
+        """Set the terminal state, store the rows, notify listeners; a terminal state stays as it is."""
+        if self.status.is_terminal:
+            return
         self._row.status = status
         self._row.finished_at = datetime.now(tz=UTC)
         self._row.result = dumped(RECOMMENDATION, recommendation)

@@ -56,6 +56,13 @@ class StreamBench:
     def assigned(self, number: int = -1) -> bool:
         return "Worker ready" in self.log(number)
 
+    def health(self) -> dict[str, bool]:
+        """Return what the last worker says of itself, in short: alive and ready."""
+        path = self.folder / "health"
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        checks = json.loads(text) if text.endswith("}}") else {}
+        return {name: all(checks[name].values()) for name in checks}
+
     def send(self, *, key: bytes | None, value: bytes | None) -> OutgoingMessage:
         return OutgoingMessage(topic=self.prefix + "greetings", key=key, value=value)
 

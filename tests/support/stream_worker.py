@@ -4,6 +4,7 @@ Run as: python -m tests.support.stream_worker BOOTSTRAP PREFIX FOLDER [INSTANCE_
 """
 
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -17,9 +18,12 @@ from budsim.services.ports import OutgoingMessage
 from budsim.stream import compat
 from budsim.stream.codec import Codec, DecodeFailure, Received, Tombstone
 from budsim.stream.fuse import Fuse
+from budsim.stream.health import FlowProbe
 from budsim.stream.loop import MessageLoop, RetryPolicy, Route
 from budsim.stream.producer import KafkaPublisher
 from budsim.stream.worker import WorkerOptions, at_stop, attach, create_faust_app, register, run_worker
+
+STALL_S = 2.0
 
 
 class Greeting(BaseModel):
@@ -87,7 +91,19 @@ def main(bootstrap: str, prefix: str, folder: Path, instance_id: str | None = No
     )
     register(app, prefix + "greetings", loop, route)
     attach(app, "heart", lambda: beat(folder / "beats"))
+    probe = FlowProbe(app, holding=lambda: loop.holding, stall_s=STALL_S)
+    attach(app, "health", lambda: report(probe, folder / "health"))
     run_worker(app, loglevel="INFO")
+
+
+async def report(probe: FlowProbe, path: Path) -> None:
+    while True:
+        write_health(probe, path)
+        await asyncio.sleep(0.1)
+
+
+def write_health(probe: FlowProbe, path: Path) -> None:
+    path.write_text(json.dumps({"alive": probe.alive(), "ready": probe.ready()}), encoding="utf-8")
 
 
 async def beat(path: Path) -> None:

@@ -1,0 +1,61 @@
+"""What counts as «PostgreSQL is away», and what must not."""
+
+import pytest
+from sqlalchemy import insert, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from budsim.core.errors import Unavailable
+from budsim.storage.clusters import PostgresPrices
+from budsim.storage.engine import create_engine, create_sessions, transaction
+from budsim.storage.schema import ClusterOffsetRow
+from tests.support.databases import Database
+
+TERMINATE_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+async def test_a_port_nobody_listens_on_is_unavailable():
+    engine = create_engine("postgresql+asyncpg://postgres@127.0.0.1:1/postgres")
+    with pytest.raises(Unavailable):
+        await PostgresPrices(create_sessions(engine)).all()
+    await engine.dispose()
+
+
+async def test_a_connection_ended_within_a_transaction_is_unavailable_and_its_writes_are_gone(sessions, migrated_database: Database):
+    with pytest.raises(Unavailable):
+        async with transaction(sessions) as session:
+            await session.execute(text("INSERT INTO prices (key, usd_per_hour) VALUES ('half', 1)"))
+            await migrated_database.fetch(TERMINATE_OTHERS)
+            await session.execute(text("SELECT 1"))
+    assert await PostgresPrices(sessions).all() == {}
+
+
+async def test_after_all_connections_ended_the_next_but_one_call_is_answered(sessions, migrated_database: Database):
+    prices = PostgresPrices(sessions)
+    await prices.put("A100", 2.0)
+    await migrated_database.fetch(TERMINATE_OTHERS)
+    with pytest.raises(Unavailable):
+        await prices.all()
+    assert await prices.all() == {"A100": 2.0}
+
+
+async def test_an_exhausted_pool_is_unavailable(migrated_database: Database):
+    engine = create_async_engine(migrated_database.dsn, pool_size=1, max_overflow=0, pool_timeout=0.05)
+    sessions = create_sessions(engine)
+    async with transaction(sessions) as session:
+        await session.execute(text("SELECT 1"))
+        with pytest.raises(Unavailable):
+            await PostgresPrices(sessions).all()
+    await engine.dispose()
+
+
+async def test_a_number_the_driver_refuses_is_not_unavailable_or_it_would_be_held_for_ever(sessions):
+    with pytest.raises(DBAPIError) as refused:
+        async with transaction(sessions) as session:
+            await session.execute(insert(ClusterOffsetRow).values(partition=2**31, last_offset=0))
+    assert "value out of int32 range" in str(refused.value)
+
+
+async def test_a_value_the_server_refuses_is_not_unavailable(sessions):
+    with pytest.raises(DBAPIError):
+        await PostgresPrices(sessions).put("x" * 512, 1.0)
