@@ -1,19 +1,24 @@
-# Build: wheels of the pinned versions; run: slim, non-root.
 FROM python:3.11-slim AS build
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md ./
+COPY constraints.txt pyproject.toml README.md ./
 COPY budsim budsim
 COPY agents agents
 COPY topics topics
 COPY tables tables
-RUN python -m venv /opt/budsim && /opt/budsim/bin/pip install --no-cache-dir -c constraints.txt .
+RUN python -m venv /opt/budsim \
+ && /opt/budsim/bin/pip install --no-cache-dir --no-compile -c constraints.txt .
 
 FROM python:3.11-slim
-RUN useradd --create-home --uid 10001 budsim && mkdir /data && chown budsim /data
+ENV PATH=/opt/budsim/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    BUDSIM_DATA_FOLDER=/var/lib/budsim \
+    BUDSIM_PRETRAINED_MODELS_DIR=/opt/pretrained_models \
+    HF_HOME=/var/lib/budsim/huggingface
+RUN useradd --system --uid 10001 --home-dir /var/lib/budsim --create-home budsim
 COPY --from=build /opt/budsim /opt/budsim
-COPY pretrained_models /opt/budsim/pretrained_models
-ENV PATH=/opt/budsim/bin:$PATH BUDSIM_DATA_FOLDER=/data BUDSIM_HOST=0.0.0.0 BUDSIM_PRETRAINED_MODELS_DIR=/opt/budsim/pretrained_models
+COPY pretrained_models /opt/pretrained_models
 USER budsim
-VOLUME /data
+WORKDIR /var/lib/budsim
+EXPOSE 8080 8081
 ENTRYPOINT ["budsim"]
 CMD ["--help"]

@@ -156,17 +156,16 @@ class Settings(BaseSettings):
         return KafkaConnection(bootstrap=self.kafka_bootstrap, security=(("security_protocol", protocol), *security))
 
     def _tls_context(self) -> ssl.SSLContext | None:
-        if not (self.kafka_tls or self.kafka_tls_ca or self.kafka_tls_certificate):
+        files = [str(file) for file in (self.kafka_tls_ca, self.kafka_tls_certificate, self.kafka_tls_key) if file]
+        if not (self.kafka_tls or files):
             return None
         try:
             context = ssl.create_default_context(cafile=self.kafka_tls_ca)
             if self.kafka_tls_certificate:
                 context.load_cert_chain(self.kafka_tls_certificate, self.kafka_tls_key)
         except OSError as error:  # ssl.SSLError is one
-            files = f"{self.kafka_tls_ca or ''} {self.kafka_tls_certificate or ''} {self.kafka_tls_key or ''}".split()
-            raise InvalidInput(
-                f"The TLS files {', '.join(files)} cannot be used ({error}).", param="kafka_tls", remedy="Check BUDSIM_KAFKA_TLS_*."
-            ) from error
+            reason = f"The TLS files {', '.join(files)} cannot be used ({error})."
+            raise InvalidInput(reason, param="kafka_tls", remedy="Check BUDSIM_KAFKA_TLS_*.") from error
         return context
 
     @property

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import uuid
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -64,14 +65,13 @@ class EmbeddedKafka:
         """Format the data folder the first time, start, and return when the broker answers."""
         java = _java()
         self._lock.take()
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.kill)
             end_leftover(self._folder, "kafka")
             if not self._ports or not all(map(port_is_free, self._ports)):
                 self._ports = (free_port(), free_port())
             self._run(java)
-        except BaseException:
-            self.kill()
-            raise
+            undo.pop_all()
 
     def stop(self) -> None:
         """End in order: logs are flushed and marked clean."""

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +46,8 @@ class EmbeddedPostgres:
         """Create the data folder the first time, start, and return when it answers."""
         binaries = _binaries()
         self._lock.take()
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.kill)
             end_leftover(self._folder, "postgres")
             user = self._prepare_user(binaries)
             if not (self._data / "PG_VERSION").exists():
@@ -53,9 +55,7 @@ class EmbeddedPostgres:
             self._port = self._port if self._port and port_is_free(self._port) else free_port()
             self._run(binaries, user)
             self._create_database(binaries)
-        except BaseException:
-            self.kill()
-            raise
+            undo.pop_all()
 
     def stop(self) -> None:
         """End in order: open connections are closed, the data are on disk."""

@@ -75,8 +75,7 @@ class TopicAdmin:
         if not names:
             return [TopicState(name=spec.name, partitions=spec.partitions, state=MISSING) for spec in specs]
         partitions = {item["topic"]: item["partitions"] for item in await admin.describe_topics(names)}
-        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
-        configs = {resource[3]: {entry[0]: entry[1] for entry in resource[4]} for answer in answers for resource in answer.resources}
+        configs = await _configs_found(admin, names)
         return [self._state(spec, partitions.get(spec.name), configs.get(spec.name, {})) for spec in specs]
 
     def _state(self, spec: TopicSpec, partitions: "Sequence[dict[str, Any]] | None", found: Mapping[str, str]) -> TopicState:
@@ -107,6 +106,11 @@ class TopicAdmin:
             ) from error
         finally:
             await admin.close()
+
+
+async def _configs_found(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    return {resource[3]: {entry[0]: entry[1] for entry in resource[4]} for answer in answers for resource in answer.resources}
 
 
 async def _visible(admin: AIOKafkaAdminClient, names: set[str]) -> None:

@@ -78,19 +78,24 @@ async def _resumed(self: Any, generation_id: int = 0) -> None:
 
 async def _open_gate(self: Any, generation_id: int) -> bool:
     """Seek, clear and resume behind a closed gate; False if a newer rebalance has begun."""
-    app, consumer = self.app, self.app.consumer
+    app, consumer, gate = self.app, self.app.consumer, self.app.flow_control
     if app.consumer_generation_id != generation_id:
         self.log.warning("a newer rebalance has begun; this recovery steps back")
         return False
     consumer.stop_flow()
-    app.flow_control.suspend()
-    app.flow_control.clear()
-    assignment = consumer.assignment()
-    if assignment:
-        await self._wait(consumer.perform_seek(), timeout=app.conf.broker_request_timeout)
-        consumer.resume_partitions({tp for tp in assignment if not self._is_changelog_tp(tp)})
-    self.completed.set()
-    app.flow_control.resume()
+    gate.suspend()
+    changes = self.tables.changelog_queue
+    gate._queues.discard(changes)  # changes that standby tables have fetched are not read again: they are not cleared
+    try:
+        gate.clear()
+        assignment = consumer.assignment()
+        if assignment:
+            await self._wait(consumer.perform_seek(), timeout=app.conf.broker_request_timeout)
+            consumer.resume_partitions({tp for tp in assignment if not self._is_changelog_tp(tp)})
+        self.completed.set()
+        gate.resume()
+    finally:
+        gate.manage_queue(changes)
     consumer.resume_flow()
     await app._fetcher.maybe_start()
     self.tables.on_actives_ready()

@@ -65,10 +65,12 @@ def pending_place(consumer: Any, tp: Any) -> Place | None:
     end, fetched = _fetched(consumer, tp)
     committed, delivered = consumer._committed_offset.get(tp), consumer._read_offset.get(tp)
     in_hand = min((message.offset for message in consumer.unacked if message.tp == tp and not message.acked), default=None)
-    uncommitted = committed is not None and delivered is not None and delivered > committed
-    if fetched >= end and in_hand is None and not uncommitted:
-        return None
-    return fetched, committed, in_hand
+    idle = fetched >= end and in_hand is None and not _exceeds(delivered, committed)
+    return None if idle else (fetched, committed, in_hand)
+
+
+def _exceeds(delivered: int | None, committed: int | None) -> bool:
+    return delivered is not None and committed is not None and delivered > committed
 
 
 def _fetched(consumer: Any, tp: Any) -> tuple[int, int]:

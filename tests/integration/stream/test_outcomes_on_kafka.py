@@ -69,9 +69,10 @@ async def test_an_outage_with_a_rebalance_and_a_shutdown_in_it_loses_and_repeats
     outage = bench.folder / "away"
     outage.touch()
     first = bench.start_worker()
-    await wait_until(lambda: bench.assigned(0), 30.0, what="the first worker is ready")
+    await wait_until(lambda: bench.health() == {"alive": True, "ready": True}, 30.0, what="the first worker is ready")
     await bench.publisher.publish(bench.greetings(range(60)))
     await wait_until(lambda: "holding" in bench.log(0), 30.0, what="a hold")
+    await wait_until(lambda: bench.health() == {"alive": True, "ready": False}, 30.0, what="a hold is alive and not ready")
     bench.start_worker()
     await wait_until(lambda: bench.assigned(1), 30.0, what="the second worker is ready")
     started_s = time.monotonic()
@@ -107,6 +108,7 @@ async def test_work_without_end_is_given_up_at_shutdown_and_not_committed(bench:
     endless = bench.send(key=b"k", value=json.dumps({"id": 1, "mood": "endless"}).encode())
     await bench.publisher.publish([bench.send(key=b"k", value=b'{"id": 0}'), endless])
     await bench.wait_for_answers([0])
+    await wait_until(lambda: bench.health().get("alive") is False, 30.0, what="a worker that does not move is not alive")
     worker.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(ended, worker, SHUTDOWN_S) == 0
     assert "given up, to be read again" in bench.log()

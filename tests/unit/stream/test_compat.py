@@ -199,6 +199,23 @@ async def test_596_what_is_fetched_while_recovery_ends_reaches_the_agents(app: f
     assert app.flow_control.is_active()
 
 
+@AS_IT_COMES_AND_MENDED
+async def test_596_nor_is_a_change_lost_that_a_standby_table_has_fetched(app: faust.App, mended: bool) -> None:
+    recovery_class = pristine(recovery_module).Recovery
+    if mended:
+        compat.fix_recovery_race(recovery_class)
+    app.flow_control.resume()
+    app._consumer = FetchingConsumer(app, FlowControlQueue(flow_control=app.flow_control), first=10, end=10)
+    app._fetcher = FakeFetcher()
+    app._assignor = FakeAssignor()
+    changes = app.tables.changelog_queue
+    changes.put_nowait("a change")
+    await recovery_class(app, app.tables).on_recovery_completed(app.consumer_generation_id)
+    assert changes.qsize() == int(mended)
+    app.flow_control.clear()  # but the next rebalance clears it like any other queue
+    assert changes.empty()
+
+
 async def test_a_recovery_that_a_newer_rebalance_overtook_opens_nothing(app: faust.App) -> None:
     recovery_class = pristine(recovery_module).Recovery
     compat.fix_recovery_race(recovery_class)
