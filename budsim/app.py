@@ -25,7 +25,7 @@ from budsim.adapters.wire.requests import RequestDefaults
 from budsim.config import Settings
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.search.run import search_in_process, warm
-from budsim.services.background import announce_deadlines, sweep_outbox
+from budsim.services.background import DeadlineTimer, sweep_outbox
 from budsim.services.clusters import ClusterKeeper, PriceKeeper
 from budsim.services.evaluate import Evaluator
 from budsim.services.feedback import FeedbackTaker
@@ -36,6 +36,7 @@ from budsim.services.split import SplitPolicy
 from budsim.storage.blacklist import PostgresBlacklists
 from budsim.storage.clusters import PostgresClusters, PostgresPrices
 from budsim.storage.engine import create_engine, create_sessions
+from budsim.storage.heartbeat import PostgresHeartbeat
 from budsim.storage.outbox import PostgresOutbox
 from budsim.storage.queries import WorkflowQueries
 from budsim.storage.tokens import PostgresTokens
@@ -67,6 +68,7 @@ class Stores:
     """Everything that touches PostgreSQL, and the way to Kafka."""
 
     workflows: PostgresWorkflows
+    heartbeat: PostgresHeartbeat
     clusters: PostgresClusters
     prices: PostgresPrices
     blacklists: PostgresBlacklists
@@ -84,6 +86,7 @@ def create_stores(settings: Settings) -> Stores:
     sessions = create_sessions(create_engine(settings.database_url))
     return Stores(
         workflows=PostgresWorkflows(sessions, messages),
+        heartbeat=PostgresHeartbeat(sessions),
         clusters=PostgresClusters(sessions),
         prices=PostgresPrices(sessions),
         blacklists=PostgresBlacklists(sessions, clock=clock, ttl_s=settings.blacklist_ttl_s),
@@ -168,7 +171,8 @@ def create_flow_app(settings: Settings) -> faust.App:
     }
     for topic, route in routes.items():
         register(app, settings.topic_prefix + topic, loop, route)  # type: ignore[arg-type]
-    attach(app, "deadlines", lambda: announce_deadlines(stores.workflows, stores.outbox, stores.clock))
+    timer = DeadlineTimer(workflows=stores.workflows, heartbeat=stores.heartbeat, outbox=stores.outbox, clock=stores.clock)
+    attach(app, "deadlines", timer.run)
     attach(app, "sweeper", lambda: sweep_outbox(stores.outbox, older_than_s=settings.sweep_age_s))
     _attach_health(app, settings, loop, stores)
     return app

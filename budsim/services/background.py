@@ -2,22 +2,33 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Protocol
+from uuid import UUID
 
 from budsim.core.errors import Unavailable
 from budsim.services.ports import Clock, Outbox, WorkflowStore
 
 log = logging.getLogger(__name__)
 TICK_S = 0.5
+NEWCOMER_TICKS = 6
 SWEEP_EVERY_S = 2.0
 BATCH = 100
 
 
-class Deadlines(WorkflowStore, Protocol):
-    """A workflow store that can move deadlines."""
+class Heartbeat(Protocol):
+    """When PostgreSQL was last seen by any deadline timer: what tells them together how long it was away."""
 
-    async def shift_deadlines(self, seconds: float) -> None:
-        """Move running deadlines."""
+    async def is_fresh(self) -> bool:
+        """Whether a timer has seen it just now, or none ever has."""
+        ...
+
+    async def beat(self) -> None:
+        """Note that it is here."""
+        ...
+
+    async def shift_deadlines(self) -> float:
+        """Move running deadlines by the time since the last beat, once for all timers; return it. [s]"""
         ...
 
 
@@ -29,21 +40,48 @@ class Sweepable(Outbox, Protocol):
         ...
 
 
-async def announce_deadlines(workflows: Deadlines, outbox: Outbox, clock: Clock) -> None:
-    """Announce every deadline that passes; after an outage of PostgreSQL move running ones by its length."""
-    away_since_s: float | None = None
-    while True:
+class DeadlineTimer:
+    """Announces every deadline that passes; after an outage of PostgreSQL running ones move by its length first."""
+
+    def __init__(self, *, workflows: WorkflowStore, heartbeat: Heartbeat, outbox: Outbox, clock: Clock) -> None:
+        self._workflows = workflows
+        self._heartbeat = heartbeat
+        self._outbox = outbox
+        self._clock = clock
+        self._away = False
+        self._patience = NEWCOMER_TICKS
+
+    async def run(self) -> None:
+        """Tick for ever."""
+        while True:
+            await self.tick()
+            await asyncio.sleep(TICK_S)
+
+    async def tick(self) -> None:
+        """Look once."""
         try:
-            if away_since_s is not None:
-                await workflows.shift_deadlines(clock.now_s() - away_since_s)
-                away_since_s = None
-            for workflow_id in await workflows.due(clock.now_s(), BATCH):
-                await outbox.publish(str(workflow_id))
+            passed = await self._passed()
         except Unavailable as error:
-            if away_since_s is None:
-                away_since_s = clock.now_s()
+            if not self._away:
                 log.warning("deadlines wait: %s", error)
-        await asyncio.sleep(TICK_S)
+            self._away = True
+            return
+        try:
+            for workflow_id in passed:
+                await self._outbox.publish(str(workflow_id))
+        except Unavailable as error:
+            log.warning("announced deadlines are left to the sweeper: %s", error)
+
+    async def _passed(self) -> Sequence[UUID]:
+        if self._away:
+            log.info("PostgreSQL is back: running deadlines were moved by %.1f s", await self._heartbeat.shift_deadlines())
+        elif self._patience and not await self._heartbeat.is_fresh():
+            # PostgreSQL or all timers were away; only one that lived through it knows which, and acts first
+            self._patience -= 1
+            return ()
+        self._away, self._patience = False, 0
+        await self._heartbeat.beat()
+        return await self._workflows.due(self._clock.now_s(), BATCH)
 
 
 async def sweep_outbox(outbox: Sweepable, *, older_than_s: float) -> None:

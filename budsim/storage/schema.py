@@ -162,6 +162,15 @@ class OutboxRow(Base):
     __table_args__ = (Index("idx_outbox_unsent", "stream_key", "id", postgresql_where=text("sent_at IS NULL")),)
 
 
+class HeartbeatRow(Base):
+    """When PostgreSQL was last seen by any of those who look after something."""
+
+    __tablename__ = "heartbeats"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    seen_at: Mapped[datetime]
+
+
 class ClusterRow(Base):
     """A topology as last reported."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import func, select, text, update
@@ -195,13 +195,6 @@ class PostgresWorkflows:
                 row.deadline_announced = True
                 session.add(outbox_row(str(row.id), self._messages.deadline(row.id)))
             return [row.id for row in rows]
-
-    async def shift_deadlines(self, seconds: float) -> None:
-        """Move running deadlines by the length of an outage."""
-        async with transaction(self._sessions) as session:
-            running = (WorkflowRow.status == WorkflowStatus.RUNNING, WorkflowRow.deadline_announced.is_(False))
-            moved = WorkflowRow.deadline_at + timedelta(seconds=seconds)
-            await session.execute(update(WorkflowRow).where(*running).values(deadline_at=moved))
 
     async def now_s(self) -> float:
         """Return PostgreSQL's clock: also the cheapest proof that it answers. [unix s]"""

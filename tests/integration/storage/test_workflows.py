@@ -189,13 +189,6 @@ async def test_due_passes_over_a_workflow_that_is_being_decided_on(workflows):
     assert await workflows.due(150.0, 10) == [held.workflow_id]
 
 
-async def test_after_an_outage_running_deadlines_move_by_its_length(workflows):
-    request, _ = await started(workflows, deadline_s=100.0)
-    await workflows.shift_deadlines(40.0)
-    assert await workflows.due(139.0, 10) == []
-    assert await workflows.due(140.0, 10) == [request.workflow_id]
-
-
 async def test_a_row_of_results_speaks_the_units_and_names_of_the_contract(workflows, migrated_database: Database):
     request, parts = await started(workflows)
     answer = answer_of(request, parts)
