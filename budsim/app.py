@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import faust
 from aiohttp import web
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agents.blacklist import blacklist_route
 from agents.clusters import clusters_route, prices_route
@@ -44,9 +45,10 @@ from budsim.storage.workflows import PostgresWorkflows
 from budsim.stream import compat
 from budsim.stream.codec import Codec
 from budsim.stream.fuse import Fuse
+from budsim.stream.health import FlowProbe
 from budsim.stream.loop import MessageLoop, RetryPolicy
 from budsim.stream.producer import KafkaPublisher
-from budsim.stream.worker import WorkerOptions, attach, create_faust_app, register
+from budsim.stream.worker import ClosingApp, WorkerOptions, at_stop, attach, create_faust_app, register
 from budsim.web.application import WebParts, build
 from budsim.web.health import Health, serve_health
 from tables import blacklist as blacklist_table
@@ -61,6 +63,7 @@ from topics.simulation_requests import SimulationRequested
 from topics.workflow_events import WorkflowEvent
 
 E = TypeVar("E", bound=BaseModel)
+POOL_LOOK_S = 2.0  # how soon a process that was killed while idle is replaced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,12 @@ class Stores:
     publisher: KafkaPublisher
     messages: KafkaMessages
     clock: SystemClock
+    engine: AsyncEngine
+
+    async def close(self) -> None:
+        """Close every connection to Kafka and PostgreSQL."""
+        await self.publisher.stop()
+        await self.engine.dispose()
 
 
 def create_stores(settings: Settings) -> Stores:
@@ -83,7 +92,8 @@ def create_stores(settings: Settings) -> Stores:
     clock = SystemClock()
     messages = KafkaMessages(prefix=settings.topic_prefix, clock=clock)
     publisher = KafkaPublisher(settings.kafka)
-    sessions = create_sessions(create_engine(settings.database_url))
+    engine = create_engine(settings.database_url)
+    sessions = create_sessions(engine)
     return Stores(
         workflows=PostgresWorkflows(sessions, messages),
         heartbeat=PostgresHeartbeat(sessions),
@@ -94,6 +104,7 @@ def create_stores(settings: Settings) -> Stores:
         publisher=publisher,
         messages=messages,
         clock=clock,
+        engine=engine,
     )
 
 
@@ -175,6 +186,7 @@ def create_flow_app(settings: Settings) -> faust.App:
     attach(app, "deadlines", timer.run)
     attach(app, "sweeper", lambda: sweep_outbox(stores.outbox, older_than_s=settings.sweep_age_s))
     _attach_health(app, settings, loop, stores)
+    at_stop(app, ends.stop, stores.close)
     return app
 
 
@@ -207,7 +219,8 @@ def create_eval_app(settings: Settings) -> faust.App:
     for topic, route in routes.items():
         register(app, settings.topic_prefix + topic, loop, route)  # type: ignore[arg-type]
     attach(app, "pool", lambda: _pool_life(pool))
-    _attach_health(app, settings, loop, stores)
+    _attach_health(app, settings, loop, stores, pool)
+    at_stop(app, stores.close)
     return app
 
 
@@ -215,7 +228,7 @@ def _codec(settings: Settings, event: type[E]) -> Codec[E]:
     return Codec(event, max_value_bytes=settings.max_value_bytes)
 
 
-def _worker(settings: Settings, app_id: str) -> tuple[faust.App, MessageLoop, Stores]:
+def _worker(settings: Settings, app_id: str) -> tuple[ClosingApp, MessageLoop, Stores]:
     compat.install()
     stores = create_stores(settings)
     options = WorkerOptions(
@@ -237,22 +250,23 @@ def _worker(settings: Settings, app_id: str) -> tuple[faust.App, MessageLoop, St
     return app, loop, stores
 
 
-def _attach_health(app: faust.App, settings: Settings, loop: MessageLoop, stores: Stores) -> None:
-    if not settings.health_port:
-        return
+def _attach_health(app: faust.App, settings: Settings, loop: MessageLoop, stores: Stores, pool: ProcessPool | None = None) -> None:
+    if settings.health_port:
+        health = worker_health(FlowProbe(app, holding=lambda: loop.holding), stores.workflows.now_s, pool)
+        attach(app, "health", lambda: serve_health(health, host=settings.host, port=settings.health_port))
 
-    async def ready() -> dict[str, bool]:
-        return {
-            "assigned": bool(app.consumer.assignment()),
-            "recovered": not app.rebalancing,
-            "no hold": loop.holding == 0,
-            "postgresql": await answers(stores.workflows.now_s),
-        }
+
+def worker_health(probe: FlowProbe, ask_postgresql: Callable[[], Awaitable[Any]], pool: ProcessPool | None) -> Health:
+    """Return what a worker says of itself; one that computes has a pool whose processes must live and have their models."""
 
     async def alive() -> dict[str, bool]:
-        return {"consumer": not app.consumer.should_stop}
+        return probe.alive()
 
-    attach(app, "health", lambda: serve_health(Health(alive=alive, ready=ready), host=settings.host, port=settings.health_port))
+    async def ready() -> dict[str, bool]:
+        computing = {} if pool is None else {"pool": len(pool.pids) == pool.size, "models": pool.is_warm}
+        return {**probe.ready(), "postgresql": await answers(ask_postgresql), **computing}
+
+    return Health(alive=alive, ready=ready)
 
 
 async def answers(question: Callable[[], Awaitable[Any]]) -> bool:
@@ -267,10 +281,11 @@ async def answers(question: Callable[[], Awaitable[Any]]) -> bool:
 
 
 async def _pool_life(pool: ProcessPool) -> None:
-    """Warm the pool, and end it with the worker."""
+    """Keep every process of the pool warm, and end it with the worker."""
     try:
-        await pool.start()
-        await asyncio.Event().wait()
+        while True:
+            await pool.start()
+            await asyncio.sleep(POOL_LOOK_S)
     finally:
         pool.stop()
 

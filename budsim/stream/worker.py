@@ -37,10 +37,23 @@ class WorkerOptions:
     instance_id: str | None = None
 
 
-def create_faust_app(connection: KafkaConnection, options: WorkerOptions) -> faust.App:
+class ClosingApp(faust.App):
+    """An app that, at its stop, closes what it was given: after the last message had its outcome and every background task ended."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.closers: list[Callable[[], Coroutine[Any, Any, None]]] = []
+
+    async def on_shutdown(self) -> None:
+        """Close in the order given."""
+        for close in self.closers:
+            await close()
+
+
+def create_faust_app(connection: KafkaConnection, options: WorkerOptions) -> ClosingApp:
     """Return an app that declares no topics, runs no web server and commits every half second."""
     extra: dict[str, Any] = {"consumer_group_instance_id": options.instance_id} if options.instance_id else {}
-    return faust.App(
+    return ClosingApp(
         options.app_id,
         broker=[f"kafka://{host}" for host in connection.bootstrap.split(",")],
         broker_credentials=_credentials(dict(connection.security)),
@@ -60,6 +73,8 @@ def create_faust_app(connection: KafkaConnection, options: WorkerOptions) -> fau
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=True,
         web_enabled=False,
+        web_tables_enabled=False,
+        web_router_enabled=False,
         autodiscover=False,
         **extra,
     )
@@ -89,13 +104,9 @@ def attach(app: faust.App, name: str, task: Callable[[], Coroutine[Any, Any, Non
     app.task(run)
 
 
-def at_stop(app: faust.App, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine at the stop, after the last message had its outcome."""
-
-    async def run(*_: object, **__: object) -> None:
-        await action()
-
-    app.on_before_shutdown.connect(run, weak=False)
+def at_stop(app: ClosingApp, *actions: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run coroutines at the stop, one after the other, when nothing of the worker runs any more."""
+    app.closers.extend(actions)
 
 
 async def supervised(

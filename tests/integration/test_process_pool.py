@@ -46,6 +46,20 @@ def what_was_warmed() -> tuple[list[str], str]:
     return WARMED, os.environ["OMP_NUM_THREADS"]
 
 
+def let_the_first_warm_slowly() -> None:
+    """Warm at once, but in the first process only when the gate is open."""
+    gate = Path(os.environ["POOL_GATE"])
+    try:
+        gate.with_name("first").touch(exist_ok=False)
+    except FileExistsError:
+        return
+    wait_until_blocking(gate.exists, 90.0)
+
+
+def fail_to_warm() -> None:
+    refuse(1)
+
+
 def is_gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
@@ -111,6 +125,58 @@ async def test_a_process_ignores_the_terminals_ctrl_c(pool: ProcessPool) -> None
         os.kill(pid, signal.SIGINT)
     await asyncio.gather(*(pool.run(abs, -1) for _ in range(4)))
     assert pool.pids == before
+
+
+async def test_a_cancelled_call_ends_its_process_and_no_other(pool: ProcessPool, tmp_path: Path) -> None:
+    gate, announcement = tmp_path / "gate", tmp_path / "pid"
+    neighbour = asyncio.create_task(pool.run(pid_when_told, str(gate)))
+    endless = asyncio.create_task(pool.run(announce_and_hang, str(announcement)))
+    await wait_until(lambda: announcement.exists() and announcement.read_text(), 30.0, what="the endless call begins")
+    endless.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await endless
+    await wait_until(lambda: is_gone(int(announcement.read_text())), what="the process of the cancelled call is gone")
+    answers = [asyncio.create_task(pool.run(abs, -number)) for number in range(3)]
+    assert await asyncio.wait_for(asyncio.gather(*answers), 30.0) == [0, 1, 2]  # while the neighbour keeps its process
+    gate.touch()
+    assert await neighbour in pool.pids
+
+
+async def test_a_process_that_still_warms_up_is_given_no_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POOL_GATE", str(tmp_path / "gate"))
+    pool = ProcessPool(2, warm=let_the_first_warm_slowly)
+    try:
+        starting = asyncio.create_task(pool.start())
+        answers = [pool.run(abs, -number) for number in range(4)]
+        assert await asyncio.wait_for(asyncio.gather(*answers), 60.0) == [0, 1, 2, 3]
+        assert not starting.done()
+        (tmp_path / "gate").touch()
+        await starting
+    finally:
+        pool.stop()
+
+
+async def test_a_pool_is_warm_once_all_processes_are_and_again_after_one_was_replaced(pool: ProcessPool) -> None:
+    assert not pool.is_warm
+    await pool.run(abs, -1)
+    assert not pool.is_warm  # the other has not started
+    await pool.start()
+    assert pool.is_warm
+    os.kill(pool.pids[0], signal.SIGKILL)
+    await wait_until(lambda: not pool.is_warm, what="the kill is noticed")
+    await pool.start()
+    assert pool.is_warm
+
+
+async def test_a_process_whose_models_do_not_load_is_not_warm_and_says_why() -> None:
+    pool = ProcessPool(1, warm=fail_to_warm)
+    try:
+        for _ in range(2):
+            with pytest.raises(DoesNotFit):
+                await pool.start()
+            assert not pool.is_warm
+    finally:
+        pool.stop()
 
 
 async def test_a_stop_ends_a_computing_process_and_tells_its_caller(pool: ProcessPool, tmp_path: Path) -> None:

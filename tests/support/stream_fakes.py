@@ -1,14 +1,16 @@
 """Fakes of what the stream loop touches: time, publisher, Faust's app and stream."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from budsim.core.errors import InvalidInput, Unavailable
+from budsim.core.errors import BudSimError, InvalidInput, Unavailable
 from budsim.services.ports import OutgoingMessage
-from budsim.stream.codec import Codec, Record
+from budsim.stream.codec import Codec, DecodeFailure, Received, Record, Tombstone
+from budsim.stream.fuse import Fuse
 from budsim.stream.holds import RetryPolicy, Timers
+from budsim.stream.loop import MessageLoop, Outcome, Route
 
 DEAD_LETTERS = "dead-letters"
 
@@ -87,3 +89,63 @@ class FakeFlow:
 
 
 POLICY = RetryPolicy(grace_s=0.05, step_s=0.1)
+ANSWER = OutgoingMessage(topic="answers", key=b"k", value=b"hello")
+NEWS = OutgoingMessage(topic="news", key=b"k", value=b"failed")
+
+
+class Desk:
+    """A loop with everything around it faked, and a route that does what a test says, call by call."""
+
+    def __init__(self, *, fuse: Fuse | None = None, policy: RetryPolicy = POLICY) -> None:
+        self.time, self.flow, self.publisher = FakeTime(), FakeFlow(), FakePublisher()
+        self.fuse = fuse or Fuse()
+        self.calls = 0
+        self.told: list[object] = []
+        self.script: list[Exception | Callable[[], Awaitable[object]] | None] = []
+        self.loop = MessageLoop(
+            publisher=self.publisher,
+            dead_letter_topic=DEAD_LETTERS,
+            flow_active=lambda: self.flow.active,
+            policy=policy,
+            fuse=self.fuse,
+            timers=self.time.timers(),
+        )
+
+    async def handle(self, _: object) -> Sequence[OutgoingMessage]:
+        self.calls += 1
+        step = self.script.pop(0) if self.script else None
+        if isinstance(step, Exception):
+            raise step
+        if step is not None:
+            await step()
+        return (ANSWER,)
+
+    async def tell(self, *news: object) -> Sequence[OutgoingMessage]:
+        self.told.append(news)
+        return (NEWS,)
+
+    def route(self, *, tombstone: bool = False) -> Route[Greeted]:
+        async def undecodable(failure: DecodeFailure) -> Sequence[OutgoingMessage]:
+            return await self.tell(failure)
+
+        async def failed(received: Received[Greeted], error: BudSimError) -> Sequence[OutgoingMessage]:
+            return await self.tell(received, error)
+
+        async def removed(removal: Tombstone) -> Sequence[OutgoingMessage]:
+            return await self.handle(removal)
+
+        return Route(
+            agent="greeter",
+            codec=greeted_codec(),
+            handle=self.handle,
+            tombstone=removed if tombstone else None,
+            undecodable=undecodable,
+            failed=failed,
+        )
+
+    async def conclude(self, value: bytes | None = b'{"name": "Ada"}', *, tombstone: bool = False) -> Outcome:
+        return await self.loop.conclude(record(value), self.route(tombstone=tombstone))
+
+    def reason(self) -> str:
+        (letter,) = self.publisher.dead()
+        return dict(letter.headers)["dlq_reason"].decode()

@@ -1,78 +1,17 @@
 """Every message ends in exactly one of result, retry, dead letter; a suspended flow gives it up."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
 
 from budsim.core.errors import BudSimError, InvalidInput, ModelNotFound, Unavailable
 from budsim.services.ports import OutgoingMessage
-from budsim.stream.codec import DecodeFailure, Received, Tombstone
+from budsim.stream.codec import DecodeFailure
 from budsim.stream.fuse import Fuse
-from budsim.stream.loop import GivenUp, MessageLoop, Outcome, RetryPolicy, Route
-from tests.support.stream_fakes import DEAD_LETTERS, POLICY, FakeFlow, FakePublisher, FakeTime, Greeted, greeted_codec, record
-
-ANSWER = OutgoingMessage(topic="answers", key=b"k", value=b"hello")
-NEWS = OutgoingMessage(topic="news", key=b"k", value=b"failed")
-
-
-class Desk:
-    """A loop with everything around it faked, and a route that does what a test says, call by call."""
-
-    def __init__(self, *, fuse: Fuse | None = None, policy: RetryPolicy = POLICY) -> None:
-        self.time, self.flow, self.publisher = FakeTime(), FakeFlow(), FakePublisher()
-        self.fuse = fuse or Fuse()
-        self.calls = 0
-        self.told: list[object] = []
-        self.script: list[Exception | Callable[[], Awaitable[object]] | None] = []
-        self.loop = MessageLoop(
-            publisher=self.publisher,
-            dead_letter_topic=DEAD_LETTERS,
-            flow_active=lambda: self.flow.active,
-            policy=policy,
-            fuse=self.fuse,
-            timers=self.time.timers(),
-        )
-
-    async def handle(self, _: object) -> Sequence[OutgoingMessage]:
-        self.calls += 1
-        step = self.script.pop(0) if self.script else None
-        if isinstance(step, Exception):
-            raise step
-        if step is not None:
-            await step()
-        return (ANSWER,)
-
-    async def tell(self, *news: object) -> Sequence[OutgoingMessage]:
-        self.told.append(news)
-        return (NEWS,)
-
-    def route(self, *, tombstone: bool = False) -> Route[Greeted]:
-        async def undecodable(failure: DecodeFailure) -> Sequence[OutgoingMessage]:
-            return await self.tell(failure)
-
-        async def failed(received: Received[Greeted], error: BudSimError) -> Sequence[OutgoingMessage]:
-            return await self.tell(received, error)
-
-        async def removed(removal: Tombstone) -> Sequence[OutgoingMessage]:
-            return await self.handle(removal)
-
-        return Route(
-            agent="greeter",
-            codec=greeted_codec(),
-            handle=self.handle,
-            tombstone=removed if tombstone else None,
-            undecodable=undecodable,
-            failed=failed,
-        )
-
-    async def conclude(self, value: bytes | None = b'{"name": "Ada"}', *, tombstone: bool = False) -> Outcome:
-        return await self.loop.conclude(record(value), self.route(tombstone=tombstone))
-
-    def reason(self) -> str:
-        (letter,) = self.publisher.dead()
-        return dict(letter.headers)["dlq_reason"].decode()
+from budsim.stream.loop import GivenUp, Outcome
+from tests.support.stream_fakes import ANSWER, DEAD_LETTERS, POLICY, Desk, FakePublisher, record
 
 
 async def test_a_result_is_published_once() -> None:

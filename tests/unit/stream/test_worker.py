@@ -1,12 +1,15 @@
 import asyncio
 import ssl
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from budsim.services.connection import KafkaConnection
-from budsim.stream.worker import WorkerOptions, create_faust_app, input_topic, supervised
-from tests.support.stream_fakes import FakeTime
+from budsim.stream.holds import RetryPolicy
+from budsim.stream.worker import SHUTDOWN_S, WorkerOptions, at_stop, create_faust_app, input_topic, register, supervised
+from tests.support.stream_fakes import Desk, FakeTime
 
 
 def options(folder: Path, instance_id: str | None = None) -> WorkerOptions:
@@ -20,6 +23,50 @@ def test_the_settings_that_carry_the_guarantees_are_set(tmp_path: Path) -> None:
     assert (conf.producer_request_timeout, conf.producer_max_request_size) == (20.0, 2 * 1024 * 1024)
     assert (conf.topic_allow_declare, conf.topic_disable_leader, conf.web_enabled, conf.stream_wait_empty) == (False, True, False, True)
     assert conf.consumer_group_instance_id == "eval-1"
+
+
+def test_an_app_shows_neither_tables_nor_other_workers_over_http(tmp_path: Path) -> None:
+    conf = create_faust_app(KafkaConnection(bootstrap="a:1"), options(tmp_path)).conf
+    assert (conf.web_enabled, conf.web_tables_enabled, conf.web_router_enabled) == (False, False, False)
+
+
+def test_one_message_at_most_takes_less_than_the_rebalance_timeout(tmp_path: Path) -> None:
+    conf = create_faust_app(KafkaConnection(bootstrap="a:1"), options(tmp_path)).conf
+    policy = RetryPolicy()
+    assert policy.total_s < conf.broker_rebalance_timeout
+    assert policy.attempt_s <= policy.total_s
+    assert policy.grace_s < SHUTDOWN_S < 10.0
+
+
+def test_an_agent_is_one_actor_a_partition_and_no_more(tmp_path: Path) -> None:
+    app = create_faust_app(KafkaConnection(bootstrap="a:1"), options(tmp_path))
+    register(app, "greetings", Desk().loop, Desk().route())
+    (agent,) = app.agents.values()
+    assert (agent.isolated_partitions, agent.concurrency) == (True, 1)
+
+
+async def test_what_is_to_be_closed_is_closed_in_order_after_the_background_tasks_ended(tmp_path: Path) -> None:
+    order: list[str] = []
+    app = create_faust_app(KafkaConnection(bootstrap="a:1"), options(tmp_path))
+
+    async def task() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            order.append("task ended")
+
+    def closing(name: str) -> Callable[[], Coroutine[Any, Any, None]]:
+        async def close() -> None:
+            order.append(name)
+
+        return close
+
+    at_stop(app, closing("first"), closing("second"))
+    app._stopped.clear()
+    app.add_future(task())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(app.stop(), 10.0)
+    assert order == ["task ended", "first", "second"]
 
 
 def test_without_an_instance_id_membership_is_dynamic(tmp_path: Path) -> None:
