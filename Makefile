@@ -35,6 +35,7 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/unit/test_config.py -k up_to_date
+	$(BIN)/budsim schemas check
 
 bench: install
 	@$(BIN)/python -m benchmarks.stream

@@ -4,13 +4,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from topics.wire import Amount, Event, Identifier, WireModel
+from topics.wire import Amount, Event, Identifier, SentModel
 
 _Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0, le=10**6)]
 
 
-class DeviceBody(WireModel):
+class DeviceBody(SentModel):
     """A device model of a node with its free count, or (HAMI) one physical device."""
 
     name: Identifier
@@ -42,7 +42,7 @@ class DeviceBody(WireModel):
     inter_node_bandwidth_in_GB_per_sec: Amount | None = None
 
 
-class NodeBody(WireModel):
+class NodeBody(SentModel):
     """One host."""
 
     id: Identifier
@@ -54,7 +54,7 @@ class NodeBody(WireModel):
     devices: Annotated[list[DeviceBody], Field(max_length=1024)] = []
 
 
-class ClusterBody(WireModel):
+class ClusterBody(SentModel):
     """One cluster as its reporter sees it."""
 
     id: Identifier

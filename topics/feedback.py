@@ -5,10 +5,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from topics.wire import Amount, Concurrency, Event, WireModel
+from topics.wire import Amount, Concurrency, Event, SentModel
 
 
-class ObservedBody(WireModel):
+class ObservedBody(SentModel):
     """Metrics measured on the deployment: ttft [ms], throughput [tokens/s], e2e [s]."""
 
     ttft: Amount | None = None
@@ -17,7 +17,7 @@ class ObservedBody(WireModel):
     concurrency: Concurrency | None = None
 
 
-class FeedbackGiven(Event):
+class FeedbackGiven(Event, SentModel):
     """A configuration failed, or works again."""
 
     ce_type: ClassVar[str] = "budsim.feedback.given.v1"

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import ClassVar
 
-from topics.wire import Amount, Event
+from topics.wire import Amount, Event, SentModel
 
 
-class PriceUpdated(Event):
+class PriceUpdated(Event, SentModel):
     """Price of one device-hour."""
 
     ce_type: ClassVar[str] = "budsim.price.updated.v1"

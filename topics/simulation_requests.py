@@ -1,13 +1,18 @@
 """simulation-requests.v1, key workflow_id; the same body is POSTed to /simulator/run."""
 
+import json
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from topics.clusters import ClusterBody
-from topics.wire import Amount, Concurrency, Event, Identifier, Target, Tokens, WireModel
+from topics.wire import Amount, Concurrency, Event, Identifier, SentModel, Target, Tokens
+
+MAX_METADATA_BYTES = 16 * 1024
+MAX_PRICES = 1000
+TopicName = Annotated[str, Field(min_length=1, max_length=249)]  # Kafka's own limit
 
 
 class SimulationMethod(StrEnum):
@@ -17,7 +22,7 @@ class SimulationMethod(StrEnum):
     HEURISTIC = "heuristic"
 
 
-class SearchBody(WireModel):
+class SearchBody(SentModel):
     """Bounds of the genetic search."""
 
     population: Annotated[int, Field(ge=4, le=500)] = 50
@@ -28,15 +33,25 @@ class SearchBody(WireModel):
     convergence: Annotated[int, Field(ge=1, le=200)] = 10
 
 
-class NotificationMetadata(WireModel):
-    """What the caller wants to see again on every progress event."""
+class NotificationMetadata(SentModel):
+    """What the caller wants to see again on every progress event; fields of its own are kept."""
+
+    model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(max_length=255)] | None = None
     subscriber_ids: str | list[str] | None = None
     workflow_id: Annotated[str, Field(max_length=255)] | None = None
 
+    @model_validator(mode="after")
+    def _small(self) -> Self:
+        size = len(json.dumps(self.model_dump(mode="json")))
+        if size > MAX_METADATA_BYTES:
+            msg = f"it has {size:,} bytes and would be repeated on every progress event; at most {MAX_METADATA_BYTES:,} are taken"
+            raise ValueError(msg)
+        return self
 
-class SimulationRequested(Event):
+
+class SimulationRequested(Event, SentModel):
     """The question: how should this model be deployed, for this load and these SLOs?"""
 
     ce_type: ClassVar[str] = "budsim.simulation.requested.v1"
@@ -60,11 +75,11 @@ class SimulationRequested(Event):
     quantization_type: Annotated[str, Field(max_length=64)] | None = None
     model_endpoints: Annotated[str, Field(max_length=255)] | None = None
     model_max_context_length: Tokens | None = None
-    engines: Annotated[list[Literal["vllm", "sglang", "litellm", "latentbud"]], Field(min_length=1)] | None = None
+    engines: Annotated[list[Literal["vllm", "sglang", "litellm", "latentbud"]], Field(min_length=1, max_length=16)] | None = None
     top_k: Annotated[int, Field(ge=1, le=50)] = 5
     notification_metadata: NotificationMetadata | None = None
     source: Annotated[str, Field(max_length=255)] | None = None
-    source_topic: Annotated[str, Field(max_length=249)] | Annotated[list[str], Field(max_length=10)] | None = None
+    source_topic: TopicName | Annotated[list[TopicName], Field(max_length=10)] | None = None
     debug: bool = False
     project_id: Identifier | None = None
     workflow_id: UUID | None = None
@@ -74,12 +89,14 @@ class SimulationRequested(Event):
     model_set: Annotated[str, Field(max_length=64)] | None = None
     search: SearchBody = SearchBody()
     spread: bool = False
-    usd_per_hour: dict[str, Amount] | None = None
+    usd_per_hour: Annotated[dict[Identifier, Amount], Field(max_length=MAX_PRICES)] | None = None
 
-    @field_validator("engines", mode="before")
+    @field_validator("engines", "simulation_method", "hardware_mode", mode="before")
     @classmethod
     def _lower_case(cls, value: object) -> object:
-        return [name.lower() if isinstance(name, str) else name for name in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [cls._lower_case(item) for item in value]
+        return value.strip().lower() if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_load(self) -> Self:

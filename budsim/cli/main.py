@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from budsim.cli import admin, ask, servers
+from budsim.cli import admin, ask, schemas, servers
 from budsim.core.errors import BudSimError, Unavailable
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ for group, name, text in (
     (admin.token, "token", "API tokens"),
     (admin.dlq, "dlq", "Dead letters"),
     (ask.clusters, "clusters", "Cluster topologies"),
+    (schemas.schemas, "schemas", "JSON Schemas and AsyncAPI document of the messages"),
     (servers.worker, "worker", "Stream workers"),
 ):
     app.add_typer(group, name=name, help=text, no_args_is_help=True)
