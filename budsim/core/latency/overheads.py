@@ -26,13 +26,14 @@ class Overheads:
     start_burst: float
 
 
-# Fitted together with the efficiencies of CUDA devices. PHYSICS 10 has 126 µs a step and 4.4 µs a sequence for vLLM 0.15. The measured
-# runs send 10 requests a user, all users at once: half of the others stand before one in the first of ten rounds.
-_VLLM: Final = Overheads(per_step_s=100e-6, per_sequence_s=7.2e-6, per_request_s=42e-3, start_burst=0.05)
-# SGLang computes waiting prompts before it decodes further, so its bursts last longer: best of 0.05, 0.1 and 0.2 over 62 rows of two
-# models. Mean TTFTs of short benchmarks hold its start-up, so per_request_s follows their medians instead: 110–170 ms for 922 tokens
-# on models that need 40–60 ms of kernels (InferenceX, SGLang 0.5.9, 4…16 users).
-_SGLANG: Final = Overheads(per_step_s=230e-6, per_sequence_s=13.5e-6, per_request_s=100e-3, start_burst=0.1)
+# Fitted together with the efficiencies of CUDA devices. PHYSICS 10 has 126 µs a step and 4.4 µs a sequence for vLLM 0.15. Runs of ten
+# requests a user that all begin at once wait for half of the others in the first round, 0.05 of them on average, which dense models
+# show; 0.1 is the best of 0…0.3 over 769 rows, for users who began together stay so for a while.
+_VLLM: Final = Overheads(per_step_s=100e-6, per_sequence_s=7.2e-6, per_request_s=42e-3, start_burst=0.1)
+# SGLang computes waiting prompts before it decodes further, so its bursts last longer: least mean error over 283 rows. Mean TTFTs of
+# short benchmarks hold its start-up, so per_request_s follows their medians instead: 110–170 ms for 922 tokens on models that need
+# 40–60 ms of kernels (InferenceX, SGLang 0.5.9, 4…16 users).
+_SGLANG: Final = Overheads(per_step_s=230e-6, per_sequence_s=13.5e-6, per_request_s=100e-3, start_burst=0.2)
 # Neither is in the measurements. Pooled requests queue for every other user anyway, and a proxy queues nobody.
 _LATENTBUD: Final = Overheads(per_step_s=1e-3, per_sequence_s=10e-6, per_request_s=10e-3, start_burst=0.0)
 _LITELLM: Final = Overheads(per_step_s=0.0, per_sequence_s=0.0, per_request_s=20e-3, start_burst=0.0)
