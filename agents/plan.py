@@ -7,6 +7,7 @@ from budsim.adapters.wire.messages import NAMESPACE, KafkaMessages
 from budsim.adapters.wire.requests import Caller, RequestDefaults, request_from_event
 from budsim.core.errors import BudSimError
 from budsim.core.ranking.recommendation import Failure
+from budsim.services.causation import trace_context
 from budsim.services.plan import Planner, failure_of
 from budsim.services.ports import OutgoingMessage
 from budsim.stream.codec import Codec, DecodeFailure, Received, Record
@@ -20,7 +21,7 @@ def plan_route(
     """Return the route of requests."""
 
     async def handle(received: Received[SimulationRequested]) -> Sequence[OutgoingMessage]:
-        caller = Caller(traceparent=received.header("traceparent"))
+        caller = Caller(traceparent=trace_context(received.header("traceparent")))
         workflow_id = workflow_id_of(received.record, received.event.workflow_id)
         await planner.plan(request_from_event(received.event, workflow_id=workflow_id, defaults=defaults, caller=caller))
         return ()

@@ -90,7 +90,7 @@ class Stores:
 def create_stores(settings: Settings) -> Stores:
     """Join stores, outbox and publisher."""
     clock = SystemClock()
-    messages = KafkaMessages(prefix=settings.topic_prefix, clock=clock)
+    messages = KafkaMessages(prefix=settings.topic_prefix, clock=clock, max_value_bytes=settings.max_value_bytes)
     publisher = KafkaPublisher(settings.kafka)
     engine = create_engine(settings.database_url)
     sessions = create_sessions(engine)

@@ -24,6 +24,12 @@ class InvalidInput(BudSimError):
     code = "invalid_input"
 
 
+class MessageTooLarge(InvalidInput):
+    """A message over what its readers take."""
+
+    code = "message_too_large"
+
+
 class ModelNotFound(BudSimError):
     """No source knows the model."""
 

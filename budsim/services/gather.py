@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from budsim.core.errors import SimulationTimedOut
+from budsim.core.errors import MessageTooLarge, SimulationTimedOut
 from budsim.core.ranking.rank import Findings, recommend
 from budsim.core.ranking.recommendation import Completion, Failure, Recommendation
+from budsim.core.ranking.shorten import shortened
 from budsim.core.search.blacklist import without_barred
 from budsim.core.search.part import PartResult
-from budsim.services.plan import FailurePorts, end_failed
+from budsim.services.plan import FailurePorts, end_failed, failure_of
 from budsim.services.ports import (
     Clock,
     Messages,
@@ -82,14 +83,19 @@ class Gatherer:
                 workflow, workflow.request, ports=self._failure_ports(), failure=failure, step="ranking", rejections=recommendation.rejected
             )
             return
+        try:
+            await self._answer(workflow, recommendation)
+        except MessageTooLarge as error:
+            await end_failed(workflow, workflow.request, ports=self._failure_ports(), failure=failure_of(error), step="results")
+
+    async def _answer(self, workflow: WorkflowTransaction, recommendation: Recommendation) -> None:
+        """End the workflow with its answer: whole in the store, and as much of it in the events as they take."""
         found = f"{len(recommendation.clusters)} clusters are ranked"
         await workflow.progress(StepProgress(event="ranking", title="Ranking", message=found, status="COMPLETED"))
-        await workflow.progress(
-            StepProgress(event="results", title="Results", message=found, status="COMPLETED", result=recommendation, percent=100)
-        )
+        sent = await _report_results(workflow, recommendation, found)
         status = WorkflowStatus.COMPLETED if recommendation.completion is Completion.COMPLETED else WorkflowStatus.PARTIAL
         await workflow.finish(status, recommendation)
-        await workflow.emit([self._messages.recommendation(recommendation)])
+        await workflow.emit([self._messages.recommendation(sent)])
 
     async def _recommendation(self, workflow: WorkflowTransaction, parts: Sequence[StoredPart]) -> Recommendation:
         blacklists = {item.key: item for item in await workflow.blacklisted(sorted({stored.part.key for stored in parts}))}
@@ -131,6 +137,24 @@ def ranked(
             warnings=notes.warnings,
         )
     )
+
+
+async def _report_results(workflow: WorkflowTransaction, recommendation: Recommendation, found: str) -> Recommendation:
+    """Report the results, shortened until the event takes them, and return what it took.
+
+    Raises:
+        MessageTooLarge: Not even the best configuration of each cluster can be sent.
+    """
+    refused: MessageTooLarge | None = None
+    for answer in shortened(recommendation):
+        try:
+            step = StepProgress(event="results", title="Results", message=found, status="COMPLETED", result=answer, percent=100)
+            await workflow.progress(step)
+        except MessageTooLarge as error:
+            refused = error
+        else:
+            return answer
+    raise refused or MessageTooLarge("there is nothing to be sent")
 
 
 def _closing_steps(parts: int) -> tuple[StepProgress, ...]:

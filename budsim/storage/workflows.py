@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from budsim.core.ranking.recommendation import Recommendation
 from budsim.core.search.part import Blacklist, Part, PartResult
+from budsim.services.causation import following
 from budsim.services.ports import Messages, OutgoingMessage, PartClaim, PlanNotes, Stage, StepProgress, StoredPart, WorkflowStatus
 from budsim.services.request import SimulationRequest
 from budsim.storage.blacklist import read_blacklists
@@ -193,7 +194,8 @@ class PostgresWorkflows:
             rows = (await session.scalars(passed)).all()
             for row in rows:
                 row.deadline_announced = True
-                session.add(outbox_row(str(row.id), self._messages.deadline(row.id)))
+                with following(None, (row.request or {}).get("traceparent")):
+                    session.add(outbox_row(str(row.id), self._messages.deadline(row.id)))
             return [row.id for row in rows]
 
     async def now_s(self) -> float:

@@ -39,16 +39,28 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Received(Generic[E]):
-    """A record with the event it carries; `attributes` are those of a structured CloudEvent."""
+class Envelope:
+    """A record with its CloudEvents attributes: in headers, or (structured mode) in `attributes`."""
 
     record: Record
-    event: E
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     def header(self, name: str) -> str | None:
         """Return a header's text, or the CloudEvents attribute that stands for it in structured mode."""
         return header_text(self.record.headers, name) or self.attributes.get(name.removeprefix("ce_"))
+
+    @property
+    def event_id(self) -> str:
+        """The event's id, or its place in the topic where its sender gave none."""
+        record = self.record
+        return self.header("ce_id") or f"{record.topic}/{record.partition}/{record.offset}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received(Envelope, Generic[E]):
+    """A record with the event it carries."""
+
+    event: E
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +71,9 @@ class Tombstone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecodeFailure:
+class DecodeFailure(Envelope):
     """Why a record carries no event, and whatever could still be read of it."""
 
-    record: Record
     reason: str
     workflow_id: str | None
 
@@ -94,7 +105,7 @@ class Codec(Generic[E]):
             return self._failure(record, f"the value is not JSON ({error}); send a JSON object in UTF-8", attributes)
 
     def _failure(self, record: Record, reason: str, attributes: Mapping[str, str]) -> DecodeFailure:
-        return DecodeFailure(record=record, reason=reason, workflow_id=_workflow_id(record, attributes))
+        return DecodeFailure(record=record, attributes=attributes, reason=reason, workflow_id=_workflow_id(record, attributes))
 
 
 def record_of(message: Any) -> Record:

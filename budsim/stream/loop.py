@@ -10,6 +10,7 @@ from mode.utils.futures import notify
 from pydantic import BaseModel
 
 from budsim.core.errors import BudSimError, InvalidInput, Unavailable
+from budsim.services.causation import following
 from budsim.services.ports import OutgoingMessage
 from budsim.stream.codec import Codec, DecodeFailure, Received, Record, Tombstone, record_of
 from budsim.stream.dead_letters import Cause, dead_letter
@@ -128,6 +129,10 @@ class MessageLoop:
             removal = Tombstone(record=record)
             return await self._attempts(_Task(record=record, agent=route.agent, work=lambda: tombstone(removal), failed=_nothing))
         decoded = route.codec.decode(record)
+        with following(decoded.event_id, decoded.header("traceparent")):
+            return await self._answered(record, route, decoded)
+
+    async def _answered(self, record: Record, route: Route[E], decoded: Received[E] | DecodeFailure) -> Outcome:
         if isinstance(decoded, DecodeFailure):
             await self._bury(record, Cause(agent=route.agent, error="DecodeFailure", reason=decoded.reason, attempts=0, at_s=self._now_s()))
             await self._follow_up(route.agent, lambda: route.undecodable(decoded))

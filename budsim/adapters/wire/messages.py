@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 from budsim.adapters.wire.recommendations import recommendation_event
+from budsim.core.errors import MessageTooLarge
 from budsim.core.ranking.recommendation import Completion, Failure, Recommendation
 from budsim.core.search.part import Blacklist, Part, PartResult, SearchTask
+from budsim.services.causation import parent
 from budsim.services.ports import Clock, OutgoingMessage, StepProgress
 from budsim.services.request import SimulationRequest
 from topics import catalogue
@@ -25,11 +27,15 @@ NAMESPACE = UUID("5a2f3c5e-7f0b-5c1e-9f57-0b6d51a3c0de")  # of ids that have no 
 
 
 class KafkaMessages:
-    """Encodes facts for one topic prefix."""
+    """Encodes facts for one topic prefix.
 
-    def __init__(self, *, prefix: str, clock: Clock) -> None:
+    Every method raises MessageTooLarge for a value that readers would refuse.
+    """
+
+    def __init__(self, *, prefix: str, clock: Clock, max_value_bytes: int = catalogue.MAX_VALUE_BYTES) -> None:
         self._prefix = prefix
         self._clock = clock
+        self._max_value_bytes = max_value_bytes
 
     def request(self, event: SimulationRequested, workflow_id: UUID, *, traceparent: str | None = None) -> OutgoingMessage:
         """Return the request keyed by its workflow."""
@@ -66,7 +72,9 @@ class KafkaMessages:
         content = ProgressContent(title="Feedback", message="feedback applied", status=ProgressStatus.COMPLETED)
         payload = ProgressPayload(event="feedback applied", workflow_id=str(workflow_id), content=content)
         event = ProgressReported(payload=payload, workflow_id=str(workflow_id), seq=-1)
-        return self._message(catalogue.PROGRESS, event, key=str(workflow_id), workflow_id=workflow_id, name=f"feedback/{config_id}")
+        return self._message(
+            catalogue.PROGRESS, event, key=str(workflow_id), workflow_id=workflow_id, name=f"feedback/{config_id}/{parent().event_id or ''}"
+        )
 
     def cluster(self, event: ClusterUpdated) -> OutgoingMessage:
         """Return a topology keyed by its cluster."""
@@ -125,24 +133,27 @@ class KafkaMessages:
         full_name: bool = False,
     ) -> OutgoingMessage:
         full = topic if full_name else self._prefix + topic
-        parent = workflow_id or NAMESPACE
+        value = event.model_dump_json().encode()
+        if len(value) > self._max_value_bytes:
+            raise MessageTooLarge(
+                f"{event.ce_type} for {key} has {len(value):,} bytes, over the {self._max_value_bytes:,} that are taken.",
+                remedy="Ask for fewer clusters or a smaller top_k.",
+            )
+        cause = parent()
         headers = {
             "ce_specversion": "1.0",
-            "ce_id": str(uuid5(parent, f"{topic}/{event.ce_type}/{name}")),
+            "ce_id": str(uuid5(workflow_id or NAMESPACE, f"{topic}/{event.ce_type}/{name}")),
             "ce_type": event.ce_type,
             "ce_source": SOURCE,
             "ce_subject": key,
             "ce_time": datetime.fromtimestamp(self._clock.now_s(), tz=UTC).isoformat(),
             "content-type": "application/json",
-            **({"correlationid": str(workflow_id)} if workflow_id else {}),
-            **({"traceparent": traceparent} if traceparent else {}),
+            "correlationid": str(workflow_id) if workflow_id else None,
+            "causationid": cause.event_id,
+            "traceparent": traceparent or cause.traceparent,
         }
-        return OutgoingMessage(
-            topic=full,
-            key=key.encode(),
-            value=event.model_dump_json().encode(),
-            headers=tuple((header, text.encode()) for header, text in headers.items()),
-        )
+        sent = tuple((header, text.encode()) for header, text in headers.items() if text)
+        return OutgoingMessage(topic=full, key=key.encode(), value=value, headers=sent)
 
 
 def _progress_event(request: SimulationRequest, step: StepProgress, seq: int) -> ProgressReported:
