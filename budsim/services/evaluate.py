@@ -32,12 +32,12 @@ class Evaluator:
 
     async def evaluate(self, part: Part, table: Blacklist | None) -> Sequence[OutgoingMessage]:
         """Return the search request of a part, or its result when nothing is left to search."""
+        blacklist = await self._current(part, table)  # before the claim: an outage must not cost the part its attempts
         claim = await self._workflows.claim_part(part.part_id, Stage.EVALUATE)
         if not claim.open:
             return ()
         if claim.attempts > self._max_attempts:
             return (self._messages.part_finished(part, worn_out(part, claim.attempts - 1)),)
-        blacklist = await self._current(part, table)
         found = narrow(part, blacklist.entries, self._memory, now_s=self._clock.now_s())
         match found:
             case SearchTask():

@@ -4,7 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-from asyncpg.exceptions import CannotConnectNowError, InsufficientResourcesError, OperatorInterventionError, PostgresConnectionError
+from asyncpg.exceptions import (
+    CannotConnectNowError,
+    InsufficientResourcesError,
+    InvalidAuthorizationSpecificationError,
+    InvalidCatalogNameError,
+    OperatorInterventionError,
+    PostgresConnectionError,
+)
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -14,19 +21,27 @@ from budsim.core.errors import Unavailable
 Sessions: TypeAlias = async_sessionmaker[AsyncSession]
 POOL_SIZE = 8
 CONNECT_S = 5.0
-COMMAND_S = 30.0
-_AWAY = (CannotConnectNowError, InsufficientResourcesError, OperatorInterventionError, PostgresConnectionError, ConnectionError)
+COMMAND_S = 8.0  # a silent server costs twice this, command and rollback: less than the 20 s of an attempt, or an outage would be charged
+_AWAY = (
+    CannotConnectNowError,
+    InsufficientResourcesError,
+    InvalidAuthorizationSpecificationError,
+    InvalidCatalogNameError,
+    OperatorInterventionError,
+    PostgresConnectionError,
+    ConnectionError,
+)
 
 
-def create_engine(dsn: str) -> AsyncEngine:
-    """Return an engine for postgresql+asyncpg://…"""
+def create_engine(dsn: str, *, bounded: bool = True) -> AsyncEngine:
+    """Return an engine for postgresql+asyncpg://…; migrations take as long as they take."""
     return create_async_engine(
         dsn,
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_pre_ping=False,
         pool_timeout=CONNECT_S,
-        connect_args={"timeout": CONNECT_S, "command_timeout": COMMAND_S},
+        connect_args={"timeout": CONNECT_S, "command_timeout": COMMAND_S if bounded else None},
     )
 
 

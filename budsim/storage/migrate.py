@@ -50,7 +50,7 @@ def _config() -> Config:
 
 
 async def _run(dsn: str, action: Callable[[Config], object]) -> None:
-    engine = create_engine(dsn)
+    engine = create_engine(dsn, bounded=False)
 
     def apply(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})

@@ -15,7 +15,7 @@ from budsim.storage.schema import OutboxRow
 from budsim.storage.values import message_of
 
 log = logging.getLogger(__name__)
-SEND_S = 20.0  # one bounded send
+SEND_S = 4.0  # one bounded send; it is part of an attempt, which must not be used up by an outage of Kafka
 KEPT = timedelta(days=1)
 
 

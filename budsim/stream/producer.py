@@ -64,6 +64,9 @@ class KafkaPublisher:
             raise InvalidInput(
                 f"a message is too large for topic {topic}: {error}", remedy="ask for fewer clusters or a smaller top_k"
             ) from error
+        except asyncio.CancelledError:
+            await self._discard(producer)
+            raise
         except (TimeoutError, KafkaError, OSError) as error:
             await self._discard(producer)
             raise Unavailable(f"Kafka at {self._connection.bootstrap} does not take messages for {topic} ({error!r})") from error
@@ -92,7 +95,8 @@ class KafkaPublisher:
     async def _discard(self, producer: AIOKafkaProducer) -> None:
         """Give a producer up: an idempotent one neither expires a batch nor works again after a fatal error.
 
-        Its sender ends and its batches fail, else it would live on and send them late and out of order when Kafka is back.
+        The same when a caller stops waiting. Its sender ends and its batches fail, else it would live on and send them late and
+        out of order when Kafka is back.
         """
         if self._producer is producer:
             self._producer = None

@@ -125,9 +125,20 @@ def test_a_faster_device_is_never_slower(model, lengths, row, factor):
         replace(plain, intra_node=replace(plain.intra_node, bandwidth_bytes_per_s=3e11 * factor)),
     ):
         sizes = {"input_tokens": lengths[0], "output_tokens": lengths[1]}
-        slow, fast = (predict(scenario(model=model, on=on, **sizes), row) for on in (plain, faster))
-        assert fast.ttft_s[0] <= slow.ttft_s[0] * (1 + 1e-9)
-        assert fast.e2e_s[0] <= slow.e2e_s[0] * (1 + 1e-9)
+        alone = replace(row, concurrency=1)
+        slow, fast = (predict(scenario(model=model, on=on, **sizes), row, alone) for on in (plain, faster))
+        assert (fast.e2e_s <= slow.e2e_s * (1 + 1e-9)).all()
+        # in a crowd a first token may come later: users who are answered sooner ask again sooner
+        assert fast.ttft_s[1] <= slow.ttft_s[1] * (1 + 1e-9)
+
+
+@settings(max_examples=150, deadline=None)
+@given(models(), st.sampled_from(DEVICES), ENGINES, st.integers(64, 20_000), st.sampled_from([1, 2, 3, 10, 1000]), rows())
+def test_no_load_is_answered_faster_than_its_prompts_and_tokens_can_be_computed(model, on, engine, prompt, output, row):
+    where = scenario(model=model, on=on, engine=engine, input_tokens=prompt, output_tokens=output)
+    requests_per_s = row.concurrency / predict(where, row).e2e_s[0]
+    met = 0.98 * (active_parameter_count(model) - embedding_parameters(model)) - model.vocab_size * model.hidden_size
+    assert requests_per_s * 2 * met * (prompt + output - 1) <= on.fp16_flop_per_s * row.devices
 
 
 @settings(max_examples=60, deadline=None)

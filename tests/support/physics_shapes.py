@@ -23,7 +23,7 @@ IDEAL = Efficiency(
     per_reduce_s=0.0,
     per_chunk_layer_s=0.0,
 )
-FREE = Overheads(per_step_s=0.0, per_sequence_s=0.0, per_request_s=0.0, prefills_ahead=0.0)
+FREE = Overheads(per_step_s=0.0, per_sequence_s=0.0, per_request_s=0.0, start_burst=0.0)
 
 
 def gqa(*, query_heads: int = 32, kv_heads: int = 8, head_dim: int = 128, window: int | None = None) -> AttentionSpec:

@@ -10,7 +10,7 @@ from budsim.core.hardware.spec import DeviceType
 from budsim.core.latency.efficiency import EFFICIENCIES, Efficiency
 from budsim.core.latency.overheads import OVERHEADS, Overheads
 
-CONSTANTS_VERSION: Final = "analytic-2026-11-24"
+CONSTANTS_VERSION: Final = "analytic-2026-11-24.2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

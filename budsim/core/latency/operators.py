@@ -18,7 +18,7 @@ from budsim.core.model.parameters import (
     lm_head_parameters,
 )
 from budsim.core.model.spec import AttentionKind, AttentionSpec, LayerBlock, ModelKind, ModelSpec
-from budsim.core.model.weights import embedding_bytes_per_weight, linear_bytes_per_weight
+from budsim.core.model.weights import dense_bytes_per_weight, embedding_bytes_per_weight, linear_bytes_per_weight
 
 FLOP_PER_WEIGHT: Final = 2.0  # one multiply and one add
 
@@ -47,7 +47,7 @@ def dense_work(model: ModelSpec, candidates: Candidates, tokens: FloatArray) -> 
         PHYSICS 2 and 4: 2·P FLOP a token, P·b_w bytes a step, both split over TP.
     """
     parameters = float(sum(block.count * _dense_parameters(model, block) for block in model.blocks)) / candidates.tensor_parallel
-    return Work(flop=FLOP_PER_WEIGHT * tokens * parameters, moved_bytes=linear_bytes_per_weight(model) * parameters)
+    return Work(flop=FLOP_PER_WEIGHT * tokens * parameters, moved_bytes=dense_bytes_per_weight(model) * parameters)
 
 
 def expert_work(model: ModelSpec, candidates: Candidates, tokens: FloatArray) -> Work:

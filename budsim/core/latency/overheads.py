@@ -16,23 +16,27 @@ class Overheads:
         per_step_s: Scheduling, sampling and detokenising of one step. [s]
         per_sequence_s: Added to a step by each running sequence. [s]
         per_request_s: Tokenising, admission and first answer of a request. [s]
-        prefills_ahead: Share of the other users that prefill before one of them; 0.5 is a burst of all.
+        start_burst: Prompts of other users that a request waits for because all began at once, over their number: mean of a whole run,
+            whose first requests wait for half of them.
     """
 
     per_step_s: float
     per_sequence_s: float
     per_request_s: float
-    prefills_ahead: float
+    start_burst: float
 
 
-# Fitted together with the efficiencies of CUDA devices. PHYSICS 10 has 126 µs a step and 4.4 µs a sequence for vLLM 0.15.
-_VLLM: Final = Overheads(per_step_s=100e-6, per_sequence_s=7.2e-6, per_request_s=42e-3, prefills_ahead=0.11)
-# SGLang prefills before it decodes. Mean TTFTs of short benchmarks hold its start-up, so per_request_s follows their medians instead:
-# 110–170 ms for 922 tokens on models that need 40–60 ms of kernels (InferenceX, SGLang 0.5.9, 4…16 users).
-_SGLANG: Final = Overheads(per_step_s=230e-6, per_sequence_s=13.5e-6, per_request_s=100e-3, prefills_ahead=0.35)
-# Neither is in the measurements. LatentBud batches what has arrived, so a burst of all users stands before the last half of them.
-_LATENTBUD: Final = Overheads(per_step_s=1e-3, per_sequence_s=10e-6, per_request_s=10e-3, prefills_ahead=0.5)
-_LITELLM: Final = Overheads(per_step_s=0.0, per_sequence_s=0.0, per_request_s=20e-3, prefills_ahead=0.0)
+# Fitted together with the efficiencies of CUDA devices. PHYSICS 10 has 126 µs a step and 4.4 µs a sequence for vLLM 0.15. Runs of ten
+# requests a user that all begin at once wait for half of the others in the first round, 0.05 of them on average, which dense models
+# show; 0.1 is the best of 0…0.3 over 769 rows, for users who began together stay so for a while.
+_VLLM: Final = Overheads(per_step_s=100e-6, per_sequence_s=7.2e-6, per_request_s=42e-3, start_burst=0.1)
+# SGLang computes waiting prompts before it decodes further, so its bursts last longer: least mean error over 283 rows. Mean TTFTs of
+# short benchmarks hold its start-up, so per_request_s follows their medians instead: 110–170 ms for 922 tokens on models that need
+# 40–60 ms of kernels (InferenceX, SGLang 0.5.9, 4…16 users).
+_SGLANG: Final = Overheads(per_step_s=230e-6, per_sequence_s=13.5e-6, per_request_s=100e-3, start_burst=0.2)
+# Neither is in the measurements. Pooled requests queue for every other user anyway, and a proxy queues nobody.
+_LATENTBUD: Final = Overheads(per_step_s=1e-3, per_sequence_s=10e-6, per_request_s=10e-3, start_burst=0.0)
+_LITELLM: Final = Overheads(per_step_s=0.0, per_sequence_s=0.0, per_request_s=20e-3, start_burst=0.0)
 OVERHEADS: Final[Mapping[EngineKind, Overheads]] = MappingProxyType(
     {
         EngineKind.VLLM: _VLLM,

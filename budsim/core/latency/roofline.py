@@ -51,8 +51,16 @@ def peak_flop_per_s(device: Accelerator, model: ModelSpec) -> float:
     return peaks.get(computing_precision(device, model)) or device.fp16_flop_per_s
 
 
+def dense_flop_per_s(device: Accelerator, model: ModelSpec, efficiency: Efficiency) -> float:
+    """Return the rate of the linear layers every token meets, which a format of the experts alone leaves as they are. [FLOP/s]"""
+    quantization = model.quantization
+    if quantization is not None and quantization.experts_only:
+        return device.fp16_flop_per_s * efficiency.compute
+    return linear_flop_per_s(device, model, efficiency)
+
+
 def linear_flop_per_s(device: Accelerator, model: ModelSpec, efficiency: Efficiency) -> float:
-    """Return the rate the linear layers reach. [FLOP/s]
+    """Return the rate the quantised linear layers reach. [FLOP/s]
 
     Source:
         Shares of `efficiency`; PHYSICS 15 for weights that are widened before they are multiplied.

@@ -44,30 +44,50 @@ def steady_latency(case: Case, memory: MemoryPlan) -> Latency:
 
     Source:
         PHYSICS 11 and 12: TPOT = T_dec(B, S̄) + B·T_pf/O; B = min(C, max_num_seqs, KV capacity); who does not run waits. Every slot
-        turns over once per request, so users beyond the slots wait (C − B)/B services.
+        turns over once per request, so users beyond the slots wait (C − B)/B services, and a request meets the prompt of each other
+        slot once: `prompts_ahead` of them before its first token, the rest between its tokens.
     """
-    decoded = float(case.scenario.workload.output_tokens)
+    steps = case.scenario.workload.output_tokens - 1.0
     users = np.ceil(case.candidates.concurrency / case.candidates.data_parallel)
     slots = running_slots(case, memory)
     running = np.minimum(users, slots)
     decode, prompt = _decode(case, running), prompt_time(case)
     others = np.maximum(0.0, running - 1.0)
-    shared = others * prompt.added_s / case.candidates.pipeline_parallel / decoded
+    added = prompt.added_s / case.candidates.pipeline_parallel
+    ahead = prompts_ahead(others, prompt_s=added, between_s=case.overheads.per_request_s + steps * decode.total_s)
+    shared = (others - ahead) * added / max(1.0, steps)
     tpot = decode.total_s + shared
     # an arrival finds a step half done when others run
     joining = np.where(others > 0.0, 0.5 * tpot, 0.0)
-    first = case.overheads.per_request_s + joining + case.overheads.prefills_ahead * others * prompt.added_s + prompt.alone_s
-    queue = np.maximum(0.0, users - slots) / slots * (first + (decoded - 1.0) * tpot)
+    first = case.overheads.per_request_s + joining + (ahead + case.overheads.start_burst * others) * added + prompt.alone_s
+    queue = np.maximum(0.0, users - slots) / slots * (first + steps * tpot)
     ttft = queue + first
     return Latency(
         ttft_s=ttft,
         tpot_s=tpot,
-        e2e_s=ttft + (decoded - 1.0) * tpot,
+        e2e_s=ttft + steps * tpot,
         queue_s=queue,
         step=decode,
         running=running,
         prefill_share=shared / tpot,
     )
+
+
+def prompts_ahead(others: FloatArray, *, prompt_s: FloatArray, between_s: FloatArray) -> FloatArray:
+    """Return how many prompts of others stand before one that arrives, once the users of a closed loop have drifted apart, shape (n,).
+
+    Each of the others is at its prompt for its share of a request's own work, so all of them with one output token and hardly any with
+    many. Prompts thus never overlap: no load is answered faster than its prompts can be computed.
+
+    Args:
+        others: Other sequences that run, shape (n,).
+        prompt_s: What a prompt takes of the devices, shape (n,). [s]
+        between_s: What a request takes besides: its decode steps and the engine's handling, shape (n,). [s]
+
+    Source:
+        Closed network of one queue: Q = N·W/(W + Z) with W = s·(1 + Q), and the cycle W + Z = (N + 1)·s + the work besides.
+    """
+    return np.asarray(others * prompt_s / (prompt_s + between_s))
 
 
 def running_slots(case: Case, memory: MemoryPlan) -> FloatArray:

@@ -18,7 +18,7 @@ from budsim.core.latency.operators import (
     no_work,
     prefill_attention_work,
 )
-from budsim.core.latency.roofline import linear_flop_per_s, operator_time_s
+from budsim.core.latency.roofline import dense_flop_per_s, linear_flop_per_s, operator_time_s
 from budsim.core.model.kv_cache import keeps_cache
 
 
@@ -115,11 +115,12 @@ def chunk_overhead_s(case: Case) -> float:
 def _timed(scenario: Scenario, efficiency: Efficiency, work: StepWork, *, communication: FloatArray, overhead: FloatArray) -> StepTime:
     device = scenario.device
     linear = linear_flop_per_s(device, scenario.model, efficiency)
+    shared = dense_flop_per_s(device, scenario.model, efficiency)
     plain = device.fp16_flop_per_s * efficiency.compute
     streamed = device.bandwidth_bytes_per_s * efficiency.bandwidth
     scattered = device.bandwidth_bytes_per_s * efficiency.expert_bandwidth
     rated = (
-        (work.dense, linear, streamed),
+        (work.dense, shared, streamed),
         (work.experts, linear, scattered),
         (work.head, plain, streamed),
         (work.attention, plain, streamed),

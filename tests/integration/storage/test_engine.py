@@ -1,5 +1,7 @@
 """What counts as «PostgreSQL is away», and what must not."""
 
+import time
+
 import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
@@ -7,15 +9,27 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from budsim.core.errors import Unavailable
 from budsim.storage.clusters import PostgresPrices
-from budsim.storage.engine import create_engine, create_sessions, transaction
+from budsim.storage.engine import COMMAND_S, create_engine, create_sessions, transaction
 from budsim.storage.schema import ClusterOffsetRow
+from budsim.stream.holds import RetryPolicy
 from tests.support.databases import Database
+from tests.support.silent_proxy import SilentProxy
 
 TERMINATE_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
 async def test_a_port_nobody_listens_on_is_unavailable():
     engine = create_engine("postgresql+asyncpg://postgres@127.0.0.1:1/postgres")
+    with pytest.raises(Unavailable):
+        await PostgresPrices(create_sessions(engine)).all()
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("wrong", ["//nobody:wrong@", "//{user}@{rest}-that-does-not-exist"])
+async def test_a_server_that_lets_nobody_in_is_unavailable(migrated_database: Database, wrong: str):
+    user, rest = migrated_database.dsn.partition("//")[2].split("@", 1)
+    dsn = "postgresql+asyncpg:" + (wrong.format(user=user, rest=rest) if "{" in wrong else wrong + rest)
+    engine = create_engine(dsn)
     with pytest.raises(Unavailable):
         await PostgresPrices(create_sessions(engine)).all()
     await engine.dispose()
@@ -59,3 +73,18 @@ async def test_a_number_the_driver_refuses_is_not_unavailable_or_it_would_be_hel
 async def test_a_value_the_server_refuses_is_not_unavailable(sessions):
     with pytest.raises(DBAPIError):
         await PostgresPrices(sessions).put("x" * 512, 1.0)
+
+
+async def test_a_server_that_falls_silent_is_unavailable_well_within_one_attempt(migrated_database: Database, monkeypatch):
+    assert RetryPolicy().attempt_s > 2 * COMMAND_S
+    monkeypatch.setattr("budsim.storage.engine.COMMAND_S", 0.5)
+    async with SilentProxy(migrated_database.dsn) as proxy:
+        engine = create_engine(proxy.dsn)
+        prices = PostgresPrices(create_sessions(engine))
+        await prices.put("A100", 2.0)
+        proxy.fall_silent()
+        began_s = time.monotonic()
+        with pytest.raises(Unavailable):
+            await prices.all()
+        assert time.monotonic() - began_s < 10.0  # twice 0.5 s, and a slow machine
+        await engine.dispose()

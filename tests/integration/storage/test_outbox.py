@@ -6,8 +6,9 @@ import pytest
 
 from budsim.core.errors import InvalidInput, Unavailable
 from budsim.storage.engine import Sessions, transaction
-from budsim.storage.outbox import PostgresOutbox
+from budsim.storage.outbox import SEND_S, PostgresOutbox
 from budsim.storage.values import outbox_row
+from budsim.stream.holds import RetryPolicy
 from tests.support.databases import Database
 from tests.support.storage_values import FakePublisher, message
 from tests.support.waiting import wait_until
@@ -75,6 +76,30 @@ async def test_what_the_broker_did_not_take_stays_unsent_and_leaves_later(sessio
         await outbox.publish("w1")
     assert (await migrated_database.fetch(UNSENT))[0][0] == 1
     publisher.refusals.clear()
+    assert await outbox.publish("w1") == 1
+
+
+async def test_while_messages_are_on_their_way_no_row_is_locked(sessions, outbox, publisher, migrated_database: Database):
+    await put(sessions, "w1", "a")
+    publisher.gate.clear()
+    sending = asyncio.create_task(outbox.publish("w1"))
+    await publisher.entered.wait()
+    assert len(await migrated_database.fetch("SELECT id FROM outbox FOR UPDATE NOWAIT")) == 1
+    publisher.gate.set()
+    assert await sending == 1
+
+
+async def test_a_broker_that_does_not_answer_is_given_up_well_within_one_attempt_and_the_stream_is_free_again(
+    sessions, publisher, outbox, migrated_database: Database, monkeypatch
+):
+    assert RetryPolicy().attempt_s > 2 * SEND_S  # one send may have to wait for another
+    monkeypatch.setattr("budsim.storage.outbox.SEND_S", 0.1)
+    await put(sessions, "w1", "a")
+    publisher.gate.clear()
+    with pytest.raises(Unavailable):
+        await outbox.publish("w1")
+    assert (await migrated_database.fetch(UNSENT))[0][0] == 1
+    publisher.gate.set()
     assert await outbox.publish("w1") == 1
 
 

@@ -16,9 +16,25 @@ def latency(where, *rows):
 
 def test_tpot_is_the_decode_step_and_the_prompts_of_the_others():
     # decode of 11 at 1,050 tokens: dense 13,958,643,712 B → 6.8458 ms; LM head 0.5153 ms; cache 11·131,072·1050 B → 0.7425 ms
-    # a prompt adds 44.739 + 0.8402 + 0.0034 ms of work; 10 others spread it over 100 tokens: 4.5582 ms
+    # a prompt adds s = 44.739 + 0.8402 + 0.0034 = 45.583 ms of work, beside 99 · 8.1036 = 802.3 ms of decoding: of the 10 others
+    # 10·s/(s + 802.3) = 0.5376 stand before one, and the 9.4624 left spread over the 99 steps after its first token: 4.3568 ms
     found = latency(scenario(), candidate(concurrency=11))
-    assert found.tpot_s[0] == pytest.approx((6.8458 + 0.5153 + 0.7425 + 4.5582) * 1e-3, rel=1e-3)
+    assert found.tpot_s[0] == pytest.approx((6.8458 + 0.5153 + 0.7425 + 4.3568) * 1e-3, rel=1e-3)
+    # its first token: half a step of 12.4604 ms, 0.5376 prompts of 45.583 ms, and its own prompt of 46.094 ms
+    assert found.ttft_s[0] == pytest.approx((6.2302 + 24.505 + 46.094) * 1e-3, rel=1e-3)
+
+
+def test_users_of_one_token_wait_for_the_prompt_of_every_other():
+    # nothing is decoded between prompts, so all 7 others stand before one: 7 · 45.583 ms; half a step of 8 ms adds a hundredth
+    alone, crowd = latency(scenario(output_tokens=1), candidate(), candidate(concurrency=8)).e2e_s
+    assert crowd - alone == pytest.approx(7 * 45.583e-3, rel=0.02)
+
+
+def test_a_request_meets_the_prompt_of_each_other_user_once():
+    # whatever the split between TTFT and TPOT: alone 46.094, half a step, 10 prompts of 45.583 ms, and the decode steps
+    found = latency(scenario(), candidate(concurrency=11))
+    decoding = 99 * found.step.total_s[0] + 0.5 * found.tpot_s[0]
+    assert found.e2e_s[0] == pytest.approx(46.094e-3 + 10 * 45.583e-3 + decoding, rel=1e-4)
 
 
 def test_alone_a_request_waits_for_nothing_but_its_own_prompt():
