@@ -71,7 +71,7 @@ def test_every_answer_is_in_the_space_fits_differs_and_stands_in_order(part):
     assert 1 <= len(found) <= part.settings.top_k
     assert {tuple(asdict(item.candidate).values()) for item in found} <= allowed
     assert len({item.config_id for item in found}) == len(found)
-    assert [order_key(item, part.workload) for item in found] == sorted(order_key(item, part.workload) for item in found)
+    assert [order_key(item, part) for item in found] == sorted(order_key(item, part) for item in found)
     for item in (*found, *result.pareto):
         assert item.memory.total_bytes <= item.memory.usable_bytes
         assert item.memory.total_bytes <= item.memory.gpu_memory_utilization * part.group.accelerator.memory_bytes * (1 + 1e-12)
@@ -85,8 +85,8 @@ def test_the_first_is_the_best_of_the_whole_space_judged_one_by_one(part):
     if result.status is not PartStatus.FOUND:
         return
     one_each = [searched_alone(part, index) for index in range(len(candidate_space(part, layouts_for(part))))]
-    best = min(order_key(item, part.workload) for item in one_each if item is not None)
-    assert order_key(result.configurations[0], part.workload) == best
+    best = min(order_key(item, part) for item in one_each if item is not None)
+    assert order_key(result.configurations[0], part) == best
 
 
 def searched_alone(part, index):

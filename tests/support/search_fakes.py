@@ -165,6 +165,7 @@ def make_part(
     load: Workload | None = None,
     slo: Slo | None = None,
     usd_per_hour: float = 2.0,
+    price_source: str = "request",
     top_k: int = 5,
 ) -> Part:
     """Return a part at $2 an hour and device."""
@@ -179,7 +180,7 @@ def make_part(
         engine=engine,
         workload=load or make_load(),
         slo=slo or Slo(),
-        price=Price(usd_per_hour=usd_per_hour, source="request"),
+        price=Price(usd_per_hour=usd_per_hour, source=price_source),
         requested_method=Method.HEURISTIC,
         settings=SearchSettings(top_k=top_k),
         seed=1,

@@ -19,6 +19,7 @@ PURCHASE_USD: Final[Mapping[DeviceType, float]] = {
     DeviceType.CPU: 5_200.0,
 }
 WRITE_OFF_YEARS: Final = 5
+PURCHASE: Final = "purchase"  # source of a price that is a written-off purchase, for want of an hourly one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ def price_per_device_hour(accelerator: Accelerator, book: PriceBook, *, cluster_
     if accelerator.usd_per_hour is not None:
         return DevicePrice(usd_per_hour=accelerator.usd_per_hour, source="catalogue")
     hours = WRITE_OFF_YEARS * HOURS_PER_YEAR
-    return DevicePrice(usd_per_hour=PURCHASE_USD[accelerator.device_type] / hours, source="purchase")
+    return DevicePrice(usd_per_hour=PURCHASE_USD[accelerator.device_type] / hours, source=PURCHASE)
 
 
 def cost_per_million_tokens(

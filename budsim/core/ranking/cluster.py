@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from budsim.core.ranking.explain import explain, left_out
+from budsim.core.ranking.explain import explain, left_out, written_off
 from budsim.core.ranking.placement import carried_share, carried_users, placed, target_users
 from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration
 from budsim.core.search.fitness import OrderKey, order_key
@@ -59,7 +59,7 @@ def offer(cluster_id: str, found: Sequence[tuple[Part, PartResult]], *, top_k: i
 def rank_key(ranked: RankedConfiguration) -> RankKey:
     """Return what placed configurations of any part and cluster are sorted by: the search's order, then the engine's preference."""
     part, found = ranked.part, ranked.configuration
-    return order_key(found, part.workload), part.engine.preference, part.part_id, found.config_id
+    return order_key(found, part), part.engine.preference, part.part_id, found.config_id
 
 
 def as_recommendation(source: Offer, *, slo: Slo, warnings: Iterable[str], shared: Sequence[str] = ()) -> ClusterRecommendation:
@@ -71,7 +71,8 @@ def as_recommendation(source: Offer, *, slo: Slo, warnings: Iterable[str], share
     if others:
         explanation = f"together with {', '.join(others)} it carries {target_users(best)} users: {explanation}"
     notes = [result.method_note for result in source.results if result.method_note]
-    said = [*warnings, *notes, *([left_out(excluded)] if excluded else [])]
+    prices = [written_off(best.part)] if best.part.price.is_written_off else []
+    said = [*warnings, *notes, *prices, *([left_out(excluded)] if excluded else [])]
     return ClusterRecommendation(
         cluster_id=source.cluster_id,
         configurations=source.configurations,

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Final
 
+from budsim.core.hardware.pricing import WRITE_OFF_YEARS
 from budsim.core.predictors.protocol import Bound
 from budsim.core.ranking.recommendation import RankedConfiguration
-from budsim.core.search.part import Configuration
+from budsim.core.search.part import Configuration, Part
 from budsim.core.slo import Slo
 from budsim.core.units import bytes_to_gb, seconds_to_ms
 
@@ -42,6 +43,15 @@ def explain(best: RankedConfiguration, *, slo: Slo, users: int, excluded: Iterab
     if barred:
         clauses.append(left_out(barred))
     return "; ".join(clauses) + "."
+
+
+def written_off(part: Part) -> str:
+    """Say that a device has no hourly price, and what that means for the order."""
+    device = part.group.accelerator.name
+    return (
+        f"no hourly price of {device} is known: its cost is the purchase price over {WRITE_OFF_YEARS} years, without power and housing, "
+        "and ranks after devices that have one; send usd_per_hour, or a price on prices.v1"
+    )
 
 
 def left_out(config_ids: tuple[str, ...]) -> str:

@@ -84,7 +84,7 @@ def _together(offers: Iterable[Offer]) -> list[Offer]:
 
 
 def _cluster_key(item: Offer) -> tuple[OrderKey, str]:
-    return order_key(item.best.configuration, item.best.part.workload), item.cluster_id
+    return order_key(item.best.configuration, item.best.part), item.cluster_id
 
 
 def _rejections(findings: Findings, offers: Iterable[Offer], *, taken: set[str]) -> Iterable[Rejection]:

@@ -45,7 +45,7 @@ class ClusterRecommendation:
         configurations: Best first; the first is the recommended one.
         results: Per part, for method, search and excluded entries.
         explanation: One plain sentence.
-        warnings: Stale topology, blacklist exclusions, method fallback.
+        warnings: Stale topology, blacklist exclusions, method fallback, no hourly price.
     """
 
     cluster_id: str

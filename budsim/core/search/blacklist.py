@@ -110,7 +110,7 @@ def without_barred(part: Part, result: PartResult, entries: Iterable[BlacklistEn
 
     excluded = tuple(dict.fromkeys((*result.excluded, *(entry.config_id for entry in guilty))))
     front = kept(result.pareto)
-    best = kept(result.configurations) or tuple(sorted(front, key=lambda item: order_key(item, part.workload)))[: part.settings.top_k]
+    best = kept(result.configurations) or tuple(sorted(front, key=lambda item: order_key(item, part)))[: part.settings.top_k]
     left = replace(result, configurations=best, pareto=front, excluded=excluded)
     return left if best else all_barred(part, left)
 

@@ -12,13 +12,12 @@ from budsim.core.hardware.pricing import cost_per_million_tokens
 from budsim.core.predictors.protocol import Interval, Predictions
 from budsim.core.search.part import Configuration, Part
 from budsim.core.slo import Slo
-from budsim.core.workload import Workload
 
 Z_95: Final = 1.6448536269514722  # 95 % quantile of the standard normal distribution
 MEAN_SUFFICES: Final = 0.5  # DESIGN «Order»: up to this asked probability, the mean meeting the target is enough
 _TINY: Final = 1e-12  # keeps logarithms finite; far below any latency [s] or throughput [tokens/s]
 
-OrderKey: TypeAlias = tuple[bool, bool, float, float, float, float]
+OrderKey: TypeAlias = tuple[bool, bool, float, float, bool, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +111,20 @@ def order(fitness: Fitness, candidates: Candidates, *, throughput_per_user: Floa
     return np.lexsort((*ties, *figures, ~fitness.meets_slo, fitness.uncarried > 0.0))
 
 
-def order_key(configuration: Configuration, workload: Workload) -> OrderKey:
-    """Return what a configuration is sorted by, best first: the order of `order`, without its ties."""
-    target = workload.target_concurrency(configuration.e2e_s)
+def order_key(configuration: Configuration, part: Part) -> OrderKey:
+    """Return what a configuration is sorted by, best first: the order of `order`, without its ties.
+
+    Between parts, a device whose hourly price nobody knows comes after those that have one: its written-off purchase holds neither power
+    nor housing, and would look several times cheaper than any price asked for the same device.
+    """
+    target = part.workload.target_concurrency(configuration.e2e_s)
     carried = configuration.replicas * configuration.candidate.concurrency
     return (
         carried < target,
         not configuration.meets_slo,
         max(0.0, 1.0 - carried / target),
         configuration.error_rate,
+        part.price.is_written_off,
         configuration.cost_per_million_tokens,
         -configuration.throughput_per_user,
     )

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from budsim.core.engines.candidates import Candidate
 from budsim.core.engines.spec import EngineKind, EngineProfile
+from budsim.core.hardware.pricing import PURCHASE
 from budsim.core.hardware.spec import HardwareGroup
 from budsim.core.model.spec import ModelSpec
 from budsim.core.predictors.protocol import Bound, Method
@@ -31,6 +32,11 @@ class Price:
 
     usd_per_hour: float
     source: str
+
+    @property
+    def is_written_off(self) -> bool:
+        """Whether it is the purchase price over its years, for want of an hourly price."""
+        return self.source == PURCHASE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,20 @@ def test_a_cluster_that_meets_the_slo_comes_before_a_cheaper_one_that_does_not()
     assert [(item.cluster_id, item.best.configuration.meets_slo) for item in answer.clusters] == [("b-quick", True), ("a-slow", False)]
 
 
+def test_a_device_without_an_hourly_price_does_not_look_cheap():
+    # 27,164 $ / 43,800 h = 0.62 $/h is less than any hourly price of such a device, and no price anybody asks
+    priced, unpriced = on("z-priced", usd_per_hour=4.5), on("a-unpriced", usd_per_hour=27_164 / 43_800, price_source="purchase")
+    answer = recommend(findings_of(priced, unpriced))
+    assert [item.cluster_id for item in answer.clusters] == ["z-priced", "a-unpriced"]
+    assert [any("no hourly price" in warning for warning in item.warnings) for item in answer.clusters] == [False, True]
+    # an SLO that only it meets still puts it first, and among its like the cheaper one wins
+    slo = Slo(e2e_s=2.0)
+    slow = on("z-priced", nodes=(1,), usd_per_hour=4.5, slo=slo)
+    quick = [on(name, usd_per_hour=usd, price_source="purchase", slo=slo) for name, usd in (("a-unpriced", 0.6), ("b-unpriced", 0.1))]
+    ranked = [item.cluster_id for item in recommend(findings_of(slow, *quick, slo=slo)).clusters]
+    assert ranked == ["b-unpriced", "a-unpriced", "z-priced"]
+
+
 def test_equal_clusters_stand_in_the_order_of_their_ids():
     assert [item.cluster_id for item in recommend(findings_of(on("c"), on("a"), on("b"))).clusters] == ["a", "b", "c"]
 
