@@ -14,7 +14,7 @@ from budsim.core.search.pareto import front
 from budsim.core.search.part import Configuration, Part, PartResult
 from budsim.core.slo import Slo
 
-MAX_PARETO: Final = 20  # points of the front that travel with a cluster
+MAX_PARETO: Final = 10  # points of the front that travel with a cluster
 
 RankKey: TypeAlias = tuple[OrderKey, int, str, str]
 

@@ -1,7 +1,7 @@
 """A judged candidate as a value: its identity, figures and memory."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from math import floor
 from typing import Final
 from uuid import UUID, uuid5
@@ -16,6 +16,9 @@ LEAST_UTILIZATION: Final = 0.05  # below it vLLM finds no room for its own start
 MOST_UTILIZATION: Final = 0.95  # CONTRACT «Memory, cost»: the share of the memory a plan may ever count on
 
 
+_NAMES: Final = tuple(sorted(field.name for field in fields(Candidate)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """Candidates of one part with all that was found about them, row by row."""
@@ -28,7 +31,7 @@ class Judged:
 
 def config_id(part_id: str, candidate: Candidate) -> str:
     """Return the identity of a candidate within its part: the same whenever and wherever it is found."""
-    return str(uuid5(UUID(part_id), json.dumps(asdict(candidate), sort_keys=True)))
+    return str(uuid5(UUID(part_id), json.dumps({name: getattr(candidate, name) for name in _NAMES})))
 
 
 def configuration(part: Part, judged: Judged, index: int) -> Configuration:

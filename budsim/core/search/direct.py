@@ -19,7 +19,7 @@ from budsim.core.search.remedy import smallest_change
 from budsim.core.search.space import candidate_space, replicas_held_each, scenario_of
 
 SEARCH_NAME: Final = "direct"
-MAX_PARETO: Final = 20  # points of the front that travel with a result
+MAX_PARETO: Final = 10  # points of the front that travel with a result: about 1 kB each
 APART: Final = 2.0  # factor of concurrency from which two candidates of one layout are different proposals
 
 
@@ -79,11 +79,13 @@ def _found(task: SearchTask, predictor: Predictor, candidates: Candidates, plan:
     fitness = judge(part, rows, figures, max_replicas=replicas_held_each(part, rows))
     judged = Judged(candidates=rows, plan=take(plan, kept), predictions=figures, fitness=fitness)
     ranked = _carriers(order(fitness, rows, throughput_per_user=figures.throughput_per_user), fitness)
+    best, points = different(ranked, judged, limit=part.settings.top_k), _front(ranked, judged)
+    told = {index: configuration(part, judged, index) for index in dict.fromkeys((*best, *points))}
     return PartResult(
         part_id=part.part_id,
         status=PartStatus.FOUND,
-        configurations=tuple(configuration(part, judged, index) for index in different(ranked, judged, limit=part.settings.top_k)),
-        pareto=tuple(configuration(part, judged, index) for index in _front(ranked, judged)),
+        configurations=tuple(told[index] for index in best),
+        pareto=tuple(told[index] for index in points),
         method=predictor.method,
         predictor_version=predictor.version,
         search=SEARCH_NAME,

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from budsim.core.engines.candidates import Candidates
-from budsim.core.engines.knobs import default_candidate
+import numpy as np
+
+from budsim.core.engines.knobs import default_candidates
 from budsim.core.memory.plan import MemoryModel
 from budsim.core.model.quantize import quantize
 from budsim.core.model.spec import ModelKind
@@ -80,17 +81,14 @@ def _fitting(part: Part, memory: MemoryModel, layouts: tuple[Layout, ...]) -> La
     """Return the first layout that fits one user."""
     if not layouts:
         return None
-    rows = [
-        default_candidate(
-            part.engine,
-            tensor_parallel=layout.tensor_parallel,
-            pipeline_parallel=layout.pipeline_parallel,
-            concurrency=1,
-            device=part.group.accelerator,
-        )
-        for layout in layouts
-    ]
-    fits = memory.plan(scenario_of(part), Candidates.from_rows(rows)).fits
+    rows = default_candidates(
+        part.engine,
+        tensor_parallel=np.array([layout.tensor_parallel for layout in layouts], dtype=np.int64),
+        pipeline_parallel=np.array([layout.pipeline_parallel for layout in layouts], dtype=np.int64),
+        concurrency=np.ones(len(layouts), dtype=np.int64),
+        device=part.group.accelerator,
+    )
+    fits = memory.plan(scenario_of(part), rows).fits
     return layouts[int(fits.argmax())] if fits.any() else None
 
 

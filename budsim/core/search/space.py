@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from budsim.core.engines.candidates import Candidate, Candidates, IntArray
-from budsim.core.engines.knobs import default_candidate
+from budsim.core.engines.candidates import Candidates, IntArray
+from budsim.core.engines.knobs import default_candidates
 from budsim.core.engines.spec import EngineKind, Scenario
 from budsim.core.hardware.spec import DeviceType, HardwareMode
 from budsim.core.hardware.topology import max_replicas, model_divides, valid_layouts
@@ -82,20 +82,15 @@ def concurrency_grid(part: Part, *, max_replicas: int) -> tuple[int, ...]:
 
 def candidate_space(part: Part, layouts: tuple[Layout, ...]) -> Candidates:
     """Return every candidate of a part over these layouts."""
-    rows: list[Candidate] = []
-    for layout in layouts:
-        grid = concurrency_grid(part, max_replicas=replicas_held(part, layout))
-        rows.extend(
-            default_candidate(
-                part.engine,
-                tensor_parallel=layout.tensor_parallel,
-                pipeline_parallel=layout.pipeline_parallel,
-                concurrency=concurrency,
-                device=part.group.accelerator,
-            )
-            for concurrency in grid
-        )
-    return Candidates.from_rows(rows)
+    grids = [concurrency_grid(part, max_replicas=replicas_held(part, layout)) for layout in layouts]
+    lengths = [len(grid) for grid in grids]
+    return default_candidates(
+        part.engine,
+        tensor_parallel=np.repeat(np.array([layout.tensor_parallel for layout in layouts], dtype=np.int64), lengths),
+        pipeline_parallel=np.repeat(np.array([layout.pipeline_parallel for layout in layouts], dtype=np.int64), lengths),
+        concurrency=np.array([users for grid in grids for users in grid], dtype=np.int64),
+        device=part.group.accelerator,
+    )
 
 
 def replicas_held(part: Part, layout: Layout) -> int:
