@@ -22,9 +22,8 @@ def catalogue() -> Mapping[str, Accelerator]:
     Memory is what the device reports as usable, not its name. A CPU is one socket; its memory is 0 here, for the cluster sends it.
     Rates are dense peaks.
     """
-    meanings = {row["source"]: row["meaning"] for row in rows("sources.csv")}
     by_link = links()
-    return MappingProxyType({row["name"]: _accelerator(row, by_link, meanings) for row in rows("catalogue.csv")})
+    return MappingProxyType({row["name"]: _accelerator(row, by_link) for row in rows("catalogue.csv")})
 
 
 @cache
@@ -38,7 +37,7 @@ def links() -> Mapping[str, Link]:
     )
 
 
-def _accelerator(row: Mapping[str, str], by_link: Mapping[str, Link], meanings: Mapping[str, str]) -> Accelerator:
+def _accelerator(row: Mapping[str, str], by_link: Mapping[str, Link]) -> Accelerator:
     return Accelerator(
         name=row["name"],
         device_type=DeviceType(row["device_type"]),
@@ -56,7 +55,7 @@ def _accelerator(row: Mapping[str, str], by_link: Mapping[str, Link], meanings: 
         tdp_w=_figure(row, "tdp_w", 1),
         usd_per_hour=_figure(row, "usd_per_hour", 1),
         cores=int(row["cores"]) if row["cores"] else None,
-        source=_source(row, meanings),
+        source=_source(row),
     )
 
 
@@ -64,6 +63,6 @@ def _figure(row: Mapping[str, str], column: str, unit: float) -> float | None:
     return float(row[column]) * unit if row[column] else None
 
 
-def _source(row: Mapping[str, str], meanings: Mapping[str, str]) -> str:
-    named = ((column, row[f"{column}_source"].partition(": ")) for column in _SOURCE_COLUMNS if row[f"{column}_source"])
-    return "; ".join(f"{column}: {meanings[key]}{f' ({detail})' if detail else ''}" for column, (key, _, detail) in named)
+def _source(row: Mapping[str, str]) -> str:
+    """Return the keys alone, for a device travels with every part: `sources.csv` says what they mean."""
+    return "; ".join(f"{column} {row[f'{column}_source']}" for column in _SOURCE_COLUMNS if row[f"{column}_source"])

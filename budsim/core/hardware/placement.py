@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from budsim.core.errors import InvalidDeployment
-from budsim.core.hardware.spec import HardwareGroup, Link, NodeShare
+from budsim.core.hardware.spec import HardwareGroup, NodeShare
 from budsim.core.hardware.topology import max_replicas
 
 
@@ -22,11 +22,6 @@ class ReplicaPlacement:
     """The stages of one replica, in pipeline order."""
 
     stages: tuple[StagePlacement, ...]
-
-    @property
-    def spans_nodes(self) -> bool:
-        """Whether a hop between stages leaves a node."""
-        return len({stage.node_id for stage in self.stages}) > 1
 
 
 def place(group: HardwareGroup, *, tensor_parallel: int, pipeline_parallel: int, replicas: int) -> tuple[ReplicaPlacement, ...]:
@@ -53,18 +48,6 @@ def place(group: HardwareGroup, *, tensor_parallel: int, pipeline_parallel: int,
         )
     room = [_Room(share) for share in group.nodes]
     return tuple(_place_one(room, tensor_parallel, pipeline_parallel) for _ in range(replicas))
-
-
-def link_for(group: HardwareGroup, *, tensor_parallel: int, pipeline_parallel: int, replicas: int = 1) -> Link:
-    """Return the link of the hops between pipeline stages: between nodes as soon as one replica spans them.
-
-    Raises:
-        InvalidDeployment: The nodes do not hold so many replicas.
-    """
-    if pipeline_parallel == 1:
-        return group.accelerator.intra_node
-    placed = place(group, tensor_parallel=tensor_parallel, pipeline_parallel=pipeline_parallel, replicas=replicas)
-    return group.accelerator.inter_node if any(replica.spans_nodes for replica in placed) else group.accelerator.intra_node
 
 
 class _Room:

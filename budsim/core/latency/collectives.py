@@ -18,6 +18,8 @@ def communication_s(
 ) -> FloatArray:
     """Return what a step over `tokens` of each data-parallel rank spends on links, shape (n,). [s]
 
+    Hops between pipeline stages are counted over the link between nodes, though stages may share one: no replica is slower than told.
+
     Source:
         PHYSICS 7–9.
     """

@@ -3,7 +3,7 @@
 import pytest
 
 from budsim.core.errors import InvalidDeployment
-from budsim.core.hardware.placement import link_for, place
+from budsim.core.hardware.placement import place
 from budsim.core.hardware.spec import HardwareMode
 from budsim.core.hardware.topology import is_valid_layout, max_replicas, model_divides, valid_layouts
 from tests.support.hardware_clusters import group
@@ -101,14 +101,3 @@ def test_a_pipeline_stands_on_one_node_where_one_holds_it() -> None:
 def test_the_third_pipeline_of_twenty_gpus_is_refused_with_the_number_that_fits() -> None:
     with pytest.raises(InvalidDeployment, match=r"hold 2\. Ask for at most 2"):
         place(group(8, 8, 4), tensor_parallel=4, pipeline_parallel=2, replicas=3)
-
-
-def test_hops_leave_the_node_only_when_a_replica_spans_nodes() -> None:
-    nodes = group(8, 8, 4)
-    within, between = nodes.accelerator.intra_node, nodes.accelerator.inter_node
-
-    assert link_for(nodes, tensor_parallel=8, pipeline_parallel=1) == within
-    assert link_for(nodes, tensor_parallel=4, pipeline_parallel=2) == within
-    assert link_for(nodes, tensor_parallel=4, pipeline_parallel=2, replicas=2) == within
-    assert link_for(nodes, tensor_parallel=4, pipeline_parallel=3) == between
-    assert link_for(nodes, tensor_parallel=8, pipeline_parallel=2) == between

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from budsim.core.latency.collectives import all_reduce_s
-from budsim.core.latency.roofline import WIDENING_SHARE, linear_flop_per_s
+from budsim.core.latency.roofline import WIDENING_SHARE, dense_flop_per_s, linear_flop_per_s
 from budsim.core.latency.steps import decode_step, prefill
 from budsim.core.model.quantize import quantize
+from budsim.core.model.spec import Quantization
 from tests.support.physics_shapes import IDEAL, candidate, device, gqa, ideal, llama_8b, mixtral, scenario
 
 
@@ -60,6 +61,17 @@ def test_mixture_reads_the_experts_that_are_touched(tokens, experts_read):
     read_bytes = 2 * (32 * (41_975_808 + experts_read * 176_160_768) + 131_072_000)
     step = decoded(scenario(model=mixtral()), candidate(), sequences=tokens)
     assert step.bandwidth_s[0] == pytest.approx(read_bytes / 2.039e12, rel=1e-6)
+
+
+def test_a_format_of_the_experts_alone_leaves_the_other_layers_wide():
+    # mxfp4 experts of 4.25 bits, 2 of 8 read a token: 2·176,160,768·4.25/8 = 187,170,816 B a layer; attention and router 41,975,808·2 B
+    # = 83,951,616 B; 32 layers 8,675,917,824 B, and the LM head 131,072,000·2 B
+    narrow = replace(mixtral(), quantization=Quantization(method="mxfp4", weight_bits=4, group_size=32, experts_only=True))
+    step = decoded(scenario(model=narrow), candidate())
+    assert step.bandwidth_s[0] == pytest.approx((8_675_917_824 + 262_144_000) / 2.039e12, rel=1e-6)
+    # and they are multiplied as they are, while the experts' weights are widened first
+    assert dense_flop_per_s(device(), narrow, IDEAL) == 312e12
+    assert linear_flop_per_s(device(), narrow, IDEAL) == pytest.approx(312e12 * WIDENING_SHARE)
 
 
 def test_expert_parallel_waits_for_the_heaviest_rank():

@@ -24,6 +24,31 @@ def test_llama_3_1_8b_has_the_parameters_its_shape_gives() -> None:
     assert parameter_count(_model("meta-llama/Llama-3.1-8B")) == 6_979_584_000 + 1_050_673_152 + 4096
 
 
+def test_mixtral_8x7b_has_the_parameters_its_shape_gives() -> None:
+    # a layer: attention as above 41,943,040; 8 experts of 3·4096·14336 = 176,160,768 → 1,409,286,144; router 8·4096 = 32,768;
+    # norms 8,192 → 1,451,270,144; 32 of them 46,440,644,608 + embedding and head 2·32000·4096 = 262,144,000 + last norm 4096
+    model = _model("mistralai/Mixtral-8x7B-v0.1")
+    assert parameter_count(model) == 46_440_644_608 + 262_144_000 + 4096
+    # a token meets 2 of 8 experts: 32 · 1,409,286,144 · 6/8 = 33,822,867,456 are idle
+    assert active_parameter_count(model) == parameter_count(model) - 33_822_867_456
+
+
+def test_qwen3_30b_a3b_has_the_parameters_its_shape_gives() -> None:
+    # head_dim 128 is not 2048 / 32: q 2048·4096 = 8,388,608; kv 2·2048·512 = 2,097,152; o 8,388,608; norms of q and k 2·128 = 256;
+    # router 128·2048 = 262,144; 128 experts of 3·2048·768 = 4,718,592 → 603,979,776; norms 4,096 → 623,120,640 a layer
+    # 48 of them 29,909,790,720 + embedding and head 2·151936·2048 = 622,329,856 + last norm 2048
+    model = _model("Qwen/Qwen3-30B-A3B")
+    assert parameter_count(model) == 29_909_790_720 + 622_329_856 + 2048
+    # a token meets 8 of 128 experts: 48 · 603,979,776 · 120/128 = 27,179,089,920 are idle
+    assert active_parameter_count(model) == parameter_count(model) - 27_179_089_920
+
+
+def test_tied_embeddings_are_counted_once() -> None:
+    # Llama-3.2-1B: q and o 2·2048², kv 2·2048·512, mlp 3·2048·8192, norms 4,096 → 60,821,504 a layer, 16 of them 973,144,064;
+    # one embedding of 128256·2048 = 262,668,288 and the last norm 2048
+    assert parameter_count(_model("meta-llama/Llama-3.2-1B")) == 973_144_064 + 262_668_288 + 2048
+
+
 @pytest.mark.parametrize(
     ("name", "kv_bytes"),
     [
