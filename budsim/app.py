@@ -18,6 +18,7 @@ from agents.gather import gather_route
 from agents.plan import plan_route
 from agents.search import search_route
 from budsim.adapters.clock import SystemClock
+from budsim.adapters.kafka_probe import KafkaProbe
 from budsim.adapters.model_sources import HubOptions, ModelSources
 from budsim.adapters.process_pool import ProcessPool
 from budsim.adapters.topic_admin import KafkaTopicEnds
@@ -26,6 +27,7 @@ from budsim.adapters.wire.requests import RequestDefaults
 from budsim.config import Settings
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.search.run import search_in_process, warm
+from budsim.services.admission import Admission, AdmissionPorts
 from budsim.services.background import DeadlineTimer, sweep_outbox
 from budsim.services.clusters import ClusterKeeper, PriceKeeper
 from budsim.services.evaluate import Evaluator
@@ -38,6 +40,8 @@ from budsim.storage.blacklist import PostgresBlacklists
 from budsim.storage.clusters import PostgresClusters, PostgresPrices
 from budsim.storage.engine import create_engine, create_sessions
 from budsim.storage.heartbeat import PostgresHeartbeat
+from budsim.storage.identities import PostgresIdentities
+from budsim.storage.notifications import WorkflowNews
 from budsim.storage.outbox import PostgresOutbox
 from budsim.storage.queries import WorkflowQueries
 from budsim.storage.tokens import PostgresTokens
@@ -294,24 +298,29 @@ def create_web_app(settings: Settings) -> web.Application:
     """Join the HTTP view."""
     stores = create_stores(settings)
     sessions = create_sessions(create_engine(settings.database_url))
-    ends = KafkaTopicEnds(settings.kafka, settings.topic_prefix + catalogue.CLUSTERS)
+    queries = WorkflowQueries(sessions)
+    probe = KafkaProbe(settings.kafka)
 
     async def alive() -> dict[str, bool]:
-        return {"postgresql": await answers(stores.workflows.now_s), "kafka": await answers(ends.end_offsets)}
+        postgresql, kafka = await asyncio.gather(answers(stores.workflows.now_s), answers(probe.ask))
+        return {"postgresql": postgresql, "kafka": kafka}
 
+    # a held identity waits for the broker: it must not keep the readers' connections meanwhile
+    identities = PostgresIdentities(create_sessions(create_engine(settings.database_url)))
+    ports = AdmissionPorts(identities=identities, known=queries, workflows=stores.workflows, publisher=stores.publisher)
     return build(
         WebParts(
+            admission=Admission(ports, limit=settings.admission_limit),
             workflows=stores.workflows,
-            queries=WorkflowQueries(sessions),
+            queries=queries,
             clusters=stores.clusters,
             tokens=PostgresTokens(sessions),
             feedback=FeedbackTaker(blacklists=stores.blacklists, outbox=stores.outbox, messages=stores.messages),
-            outbox=stores.outbox,
+            news=WorkflowNews(settings.database_url),
             publisher=stores.publisher,
             messages=stores.messages,
             clock=stores.clock,
             defaults=request_defaults(settings),
-            admission_limit=settings.admission_limit,
             health=Health(alive=alive, ready=alive),
         )
     )

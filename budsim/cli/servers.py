@@ -1,6 +1,7 @@
 """Commands that run: workers, the web view, everything at once, the demonstration."""
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -48,7 +49,15 @@ def web() -> None:
     from budsim.web.server import serve
 
     settings = load_settings()
-    asyncio.run(serve(create_web_app(settings), host=settings.host, port=settings.port))
+
+    def ready(address: str) -> None:
+        console.print(f"web {address}", highlight=False)
+
+    async def run() -> None:
+        await serve(create_web_app(settings), host=settings.host, port=settings.port, ready=ready)
+
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(run())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

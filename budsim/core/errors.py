@@ -96,10 +96,22 @@ class Conflict(BudSimError):
     code = "conflict"
 
 
+class TooManyWorkflows(BudSimError):
+    """As many workflows are open as may be."""
+
+    code = "too_many_workflows"
+
+
 class AccessDenied(BudSimError):
-    """The token is missing, unknown, or not for this project or cluster."""
+    """The token is missing or unknown."""
 
     code = "access_denied"
+
+
+class Forbidden(BudSimError):
+    """The token is not for this project or cluster."""
+
+    code = "forbidden"
 
 
 class Unavailable(BudSimError):

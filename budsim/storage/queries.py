@@ -1,35 +1,45 @@
 """Reads for the web view."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from budsim.core.ranking.recommendation import Recommendation
-from budsim.core.search.part import BlacklistEntry
+from budsim.core.search.part import Blacklist, BlacklistEntry
+from budsim.core.units import ms_to_seconds
 from budsim.services.ports import WorkflowStatus
+from budsim.services.request import SimulationRequest
+from budsim.storage.blacklist import read_blacklists
 from budsim.storage.engine import Sessions, transaction
 from budsim.storage.schema import BlacklistRow, ClusterRow, SimulationResultRow, WorkflowRow
-from budsim.storage.values import ENTRY, RECOMMENDATION
+from budsim.storage.values import ENTRY, RECOMMENDATION, REQUEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkflowView:
-    """One workflow as the web shows it."""
+class WorkflowSummary:
+    """One workflow without its answer; `failure` says why there is none."""
 
     id: UUID
     status: WorkflowStatus
     project_id: str | None
     cluster_id: str | None
-    token_id: UUID | None
     model: str
     parts_total: int
     parts_done: int
     created_s: float
     finished_s: float | None
-    body_hash: str | None
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowView(WorkflowSummary):
+    """One workflow with its answer, if it is in."""
+
     result: Recommendation | None
 
 
@@ -44,6 +54,33 @@ class WorkflowFilter:
     created_from_s: float | None = None  # [unix s]
     created_before_s: float | None = None  # [unix s]
     projects: frozenset[str] | None = None  # what the caller's token may see
+    clusters: frozenset[str] | None = None  # likewise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestConfiguration:
+    """The first choice of one workflow on one cluster, for a person to read."""
+
+    workflow_id: UUID
+    cluster_id: str
+    engine: str
+    device_name: str
+    tensor_parallel: int
+    pipeline_parallel: int
+    replicas: int
+    ttft_s: float
+    throughput_per_user: float  # [output tokens/s]
+    cost_per_million_tokens: float  # [$]
+    meets_slo: bool
+    is_blacklisted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationOwner:
+    """Whose configuration it is."""
+
+    project_id: str | None
+    cluster_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +91,20 @@ class BlacklistView:
     entry: BlacklistEntry
 
 
+_SUMMARY: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...] = (
+    WorkflowRow.id,
+    WorkflowRow.status,
+    WorkflowRow.project_id,
+    WorkflowRow.cluster_id,
+    WorkflowRow.model_name,
+    WorkflowRow.parts_total,
+    WorkflowRow.parts_done,
+    WorkflowRow.created_at,
+    WorkflowRow.finished_at,
+    WorkflowRow.result["failure"]["message"].astext.label("failure"),
+)
+
+
 class WorkflowQueries:
     """Reads workflows and their results."""
 
@@ -62,18 +113,51 @@ class WorkflowQueries:
 
     async def one(self, workflow_id: UUID) -> WorkflowView | None:
         """Return one workflow."""
+        wanted = select(*_SUMMARY, WorkflowRow.result).where(WorkflowRow.id == workflow_id)
         async with transaction(self._sessions) as session:
-            row = await session.get(WorkflowRow, workflow_id)
-        return _view(row) if row is not None else None
+            row = (await session.execute(wanted)).first()
+        if row is None:
+            return None
+        return WorkflowView(**_summary_fields(row), result=RECOMMENDATION.validate_python(row.result) if row.result else None)
 
-    async def page(self, wanted: WorkflowFilter, *, page: int, limit: int) -> tuple[list[WorkflowView], int]:
+    async def status(self, workflow_id: UUID) -> WorkflowStatus | None:
+        """Return the present state, None of an unknown workflow."""
+        async with transaction(self._sessions) as session:
+            status = await session.scalar(select(WorkflowRow.status).where(WorkflowRow.id == workflow_id))
+        return WorkflowStatus(status) if status else None
+
+    async def request_of(self, workflow_id: UUID) -> SimulationRequest | None:
+        """Return the stored request; None where none has come, as of a workflow cancelled before."""
+        async with transaction(self._sessions) as session:
+            stored = await session.scalar(select(WorkflowRow.request).where(WorkflowRow.id == workflow_id))
+        return REQUEST.validate_python(stored) if stored else None
+
+    async def page(self, wanted: WorkflowFilter, *, page: int, limit: int) -> tuple[list[WorkflowSummary], int]:
         """Return a page of workflows, newest first, and how many there are."""
         conditions = _conditions(wanted)
-        query = select(WorkflowRow).where(*conditions).order_by(WorkflowRow.created_at.desc(), WorkflowRow.id)
+        query = select(*_SUMMARY).where(*conditions).order_by(WorkflowRow.created_at.desc(), WorkflowRow.id)
         async with transaction(self._sessions) as session:
             total = await session.scalar(select(func.count()).select_from(WorkflowRow).where(*conditions)) or 0
-            rows = (await session.scalars(query.limit(limit).offset((page - 1) * limit))).all()
-        return [_view(row) for row in rows], total
+            rows = (await session.execute(query.limit(limit).offset((page - 1) * limit))).all()
+        return [WorkflowSummary(**_summary_fields(row)) for row in rows], total
+
+    async def best_of(self, workflow_ids: Sequence[UUID]) -> list[BestConfiguration]:
+        """Return the first choice on each cluster of these workflows, best cluster first."""
+        first = (SimulationResultRow.workflow_id.in_(workflow_ids), SimulationResultRow.rank == 0)
+        query = select(SimulationResultRow).where(*first).order_by(SimulationResultRow.workflow_id, SimulationResultRow.cluster_rank)
+        async with transaction(self._sessions) as session:
+            return [_best(row) for row in await session.scalars(query)]
+
+    async def owner_of(self, config_id: UUID) -> ConfigurationOwner | None:
+        """Return whose configuration this is, None if it was never recommended."""
+        query = (
+            select(WorkflowRow.project_id, SimulationResultRow.cluster_id)
+            .join(WorkflowRow, WorkflowRow.id == SimulationResultRow.workflow_id)
+            .where(SimulationResultRow.config_id == config_id)
+        )
+        async with transaction(self._sessions) as session:
+            found = (await session.execute(query)).first()
+        return None if found is None else ConfigurationOwner(project_id=found.project_id, cluster_id=found.cluster_id)
 
     async def open_count(self) -> int:
         """Return how many workflows are not terminal."""
@@ -81,11 +165,15 @@ class WorkflowQueries:
         async with transaction(self._sessions) as session:
             return await session.scalar(select(func.count()).select_from(WorkflowRow).where(is_open)) or 0
 
-    async def blacklisted_ids(self, workflow_id: UUID) -> frozenset[str]:
-        """Return the configurations of a workflow that feedback has marked."""
-        marked = (SimulationResultRow.workflow_id == workflow_id, SimulationResultRow.is_blacklisted.is_(True))
+    async def cluster_count(self) -> int:
+        """Return how many clusters are known."""
         async with transaction(self._sessions) as session:
-            return frozenset(str(item) for item in await session.scalars(select(SimulationResultRow.config_id).where(*marked)))
+            return await session.scalar(select(func.count()).select_from(ClusterRow)) or 0
+
+    async def blacklists(self, keys: Sequence[str]) -> list[Blacklist]:
+        """Return the live entries of each key."""
+        async with transaction(self._sessions) as session:
+            return await read_blacklists(session, keys)
 
     async def blacklist(self, *, cluster_ids: frozenset[str] | None = None, page: int, limit: int) -> tuple[list[BlacklistView], int]:
         """Return a page of the live entries, by key, and how many there are; `cluster_ids` None means all."""
@@ -97,12 +185,6 @@ class WorkflowQueries:
             total = await session.scalar(select(func.count()).select_from(BlacklistRow).where(*conditions)) or 0
             rows = (await session.scalars(query.limit(limit).offset((page - 1) * limit))).all()
         return [BlacklistView(key=row.key, entry=ENTRY.validate_python(row.entry)) for row in rows], total
-
-    async def cluster_topology(self, cluster_id: str) -> dict[str, Any] | None:
-        """Return a stored topology."""
-        async with transaction(self._sessions) as session:
-            row = await session.get(ClusterRow, cluster_id)
-        return None if row is None else {"topology": row.topology, "updated_at": row.updated_at.isoformat()}
 
 
 def _conditions(wanted: WorkflowFilter) -> list[ColumnElement[bool]]:
@@ -119,21 +201,38 @@ def _conditions(wanted: WorkflowFilter) -> list[ColumnElement[bool]]:
         conditions.append(WorkflowRow.created_at < datetime.fromtimestamp(wanted.created_before_s, tz=UTC))
     if wanted.projects is not None:
         conditions.append(WorkflowRow.project_id.in_(wanted.projects))
+    if wanted.clusters is not None:
+        conditions.append(WorkflowRow.cluster_id.in_(wanted.clusters))
     return conditions
 
 
-def _view(row: WorkflowRow) -> WorkflowView:
-    return WorkflowView(
-        id=row.id,
-        status=WorkflowStatus(row.status),
-        project_id=row.project_id,
+def _summary_fields(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "status": WorkflowStatus(row.status),
+        "project_id": row.project_id,
+        "cluster_id": row.cluster_id,
+        "model": row.model_name,
+        "parts_total": row.parts_total,
+        "parts_done": row.parts_done,
+        "created_s": row.created_at.timestamp(),
+        "finished_s": row.finished_at.timestamp() if row.finished_at else None,
+        "failure": row.failure,
+    }
+
+
+def _best(row: SimulationResultRow) -> BestConfiguration:
+    return BestConfiguration(
+        workflow_id=row.workflow_id,
         cluster_id=row.cluster_id,
-        token_id=row.token_id,
-        model=row.model_name,
-        parts_total=row.parts_total,
-        parts_done=row.parts_done,
-        created_s=row.created_at.timestamp(),
-        finished_s=row.finished_at.timestamp() if row.finished_at else None,
-        body_hash=row.body_hash,
-        result=RECOMMENDATION.validate_python(row.result) if row.result else None,
+        engine=row.engine,
+        device_name=row.device_name,
+        tensor_parallel=row.tp_size,
+        pipeline_parallel=row.pp_size,
+        replicas=row.replicas,
+        ttft_s=ms_to_seconds(row.ttft),
+        throughput_per_user=row.throughput_per_user,
+        cost_per_million_tokens=row.cost_per_million_tokens,
+        meets_slo=row.meets_slo,
+        is_blacklisted=row.is_blacklisted,
     )

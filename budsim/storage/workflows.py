@@ -126,7 +126,7 @@ class PostgresWorkflows:
         self._sessions = sessions
         self._messages = messages
 
-    async def insert_if_absent(self, request: SimulationRequest, *, body_hash: str | None = None) -> bool:
+    async def insert_if_absent(self, request: SimulationRequest) -> bool:
         """Insert as PENDING; False if the id is known."""
         values = {
             "id": request.workflow_id,
@@ -137,7 +137,6 @@ class PostgresWorkflows:
             "model_name": request.model_uri,
             "method": request.method.value,
             "request": dumped(REQUEST, request),
-            "body_hash": body_hash,
         }
         async with transaction(self._sessions) as session:
             added = insert(WorkflowRow).values(**values).on_conflict_do_nothing().returning(WorkflowRow.id)

@@ -21,7 +21,7 @@ _WORKFLOW_ID = re.compile(rb'"workflow_id"\s*:\s*"([0-9a-fA-F-]{32,36})"')
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # PostgreSQL keeps no such character
 
 
-class _NotJson(ValueError):
+class NotJson(ValueError):
     """The text is JSON to nobody, or to nobody else."""
 
 
@@ -94,14 +94,14 @@ class Codec(Generic[E]):
             reason = f"the value has {len(value):,} bytes; at most {self._max_value_bytes:,} are taken: send less"
             return self._failure(record, reason, attributes)
         try:
-            body = _json(value)
+            body = strict_json(value)
             if _is_structured(record.headers, body):
                 attributes = {name: item for name, item in body.items() if isinstance(item, str) and name != "data"}
                 body = _data(body)
             return Received(record=record, event=self._event.model_validate(body), attributes=attributes)
         except ValidationError as error:
             return self._failure(record, explained(error), attributes)
-        except (_NotJson, RecursionError) as error:
+        except (NotJson, RecursionError) as error:
             return self._failure(record, f"the value is not JSON ({error}); send a JSON object in UTF-8", attributes)
 
     def _failure(self, record: Record, reason: str, attributes: Mapping[str, str]) -> DecodeFailure:
@@ -147,16 +147,22 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 2 * SHOWN_CHARACTERS else text[: 2 * SHOWN_CHARACTERS] + "…"
 
 
-def _json(value: bytes) -> Any:
+def strict_json(value: bytes) -> Any:
+    """Return JSON that every reader and PostgreSQL take.
+
+    Raises:
+        NotJson: It is not, or not in UTF-8.
+        RecursionError: It is nested too deep.
+    """
     try:
         text = value.decode("utf-8-sig")
         body = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         if "\\ud" in text.lower():  # half a surrogate pair is no character: it could not be written again
             json.dumps(body, ensure_ascii=False).encode()
     except ValueError as error:
-        raise _NotJson(str(error)) from error
+        raise NotJson(str(error)) from error
     if _NUL.search(text):
-        raise _NotJson("a string holds the character \\u0000")
+        raise NotJson("a string holds the character \\u0000")
     return body
 
 
@@ -172,9 +178,9 @@ def _data(body: Mapping[str, Any]) -> Any:
     if not isinstance(encoded, str):
         return body.get("data")
     try:
-        return _json(base64.b64decode(encoded, validate=True))
+        return strict_json(base64.b64decode(encoded, validate=True))
     except binascii.Error as error:
-        raise _NotJson(f"data_base64 is not base64: {error}") from error
+        raise NotJson(f"data_base64 is not base64: {error}") from error
 
 
 def _workflow_id(record: Record, attributes: Mapping[str, str]) -> str | None:
@@ -197,9 +203,9 @@ def _bytes(value: object) -> bytes:
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise _NotJson(f"{text[:40]} is beyond what a number can be")
+        raise NotJson(f"{text[:40]} is beyond what a number can be")
     return number
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _NotJson(f"{name} is not a JSON number")
+    raise NotJson(f"{name} is not a JSON number")

@@ -1,52 +1,53 @@
 """/clusters/{id}: read from PostgreSQL, written through clusters.v1."""
 
+from datetime import UTC, datetime
+
 from aiohttp import web
 
-from budsim.core.errors import AccessDenied, ClusterNotFound, InvalidInput
+from budsim.adapters.wire.clusters import body_from_cluster
+from budsim.core.errors import ClusterNotFound, InvalidInput
+from budsim.services.ports import OutgoingMessage
 from budsim.web.application import PARTS
-from budsim.web.security import error_response, token_of
+from budsim.web.reading import json_of, name_of, within_limit
+from budsim.web.security import require_cluster, token_of
 from topics.clusters import ClusterUpdated
 
 
 async def show(request: web.Request) -> web.Response:
-    """Show a topology."""
+    """Show a topology as it was last reported, in the units it came in."""
     cluster_id = _cluster_id(request)
-    found = await request.app[PARTS].queries.cluster_topology(cluster_id)
+    found = await request.app[PARTS].clusters.find(cluster_id) if token_of(request).covers_cluster(cluster_id) else None
     if found is None:
-        raise ClusterNotFound(f"cluster_id {cluster_id} is not known", param="cluster_id", remedy="report it: PUT /clusters/{id}")
-    return web.json_response({"object": "cluster", "id": cluster_id, **found})
+        raise ClusterNotFound(f"cluster_id {cluster_id} is not known;", param="cluster_id", remedy="report it: PUT /clusters/{id}")
+    updated = datetime.fromtimestamp(found.updated_s, tz=UTC).isoformat()
+    body = body_from_cluster(found.cluster).model_dump(mode="json", exclude_none=True)
+    return web.json_response({"object": "cluster", **body, "updated_at": updated})
 
 
 async def put(request: web.Request) -> web.Response:
-    """Report a topology."""
+    """Report a topology, whole."""
     cluster_id = _cluster_id(request)
-    event = ClusterUpdated.model_validate_json(await request.read())
+    body = await json_of(request)
+    event = ClusterUpdated.model_validate({"id": cluster_id} | body if isinstance(body, dict) else body)
     if event.id != cluster_id:
-        raise InvalidInput(f"id = {event.id!r} differs from the path's {cluster_id!r}", param="id", remedy="send the same id")
-    return await _sent(request, remove=None, event=event)
+        raise InvalidInput(f"id = {event.id!r} differs from the path's {cluster_id!r};", param="id", remedy="send the same, or none")
+    return await _sent(request, cluster_id, request.app[PARTS].messages.cluster(event))
 
 
 async def delete(request: web.Request) -> web.Response:
     """Remove a cluster."""
-    return await _sent(request, remove=_cluster_id(request), event=None)
-
-
-async def _sent(request: web.Request, *, remove: str | None, event: ClusterUpdated | None) -> web.Response:
-    parts, token = request.app[PARTS], token_of(request)
     cluster_id = _cluster_id(request)
-    if token.clusters is not None and cluster_id not in token.clusters:
-        return error_response(AccessDenied("this token is not for that cluster", param="cluster_id"), 403)
-    message = parts.messages.cluster(event) if event is not None else parts.messages.cluster_removed(remove or cluster_id)
-    await parts.publisher.publish([message])
+    return await _sent(request, cluster_id, request.app[PARTS].messages.cluster_removed(cluster_id))
+
+
+async def _sent(request: web.Request, cluster_id: str, message: OutgoingMessage) -> web.Response:
+    require_cluster(token_of(request), cluster_id)
+    await request.app[PARTS].publisher.publish([within_limit(message)])
     return web.json_response({"object": "cluster", "id": cluster_id, "accepted": True}, status=202)
 
 
 def _cluster_id(request: web.Request) -> str:
-    cluster_id = request.match_info["id"]
-    token = token_of(request)
-    if request.method == "GET" and token.clusters is not None and cluster_id not in token.clusters:
-        raise ClusterNotFound(f"cluster_id {cluster_id} is not known", param="cluster_id")
-    return cluster_id
+    return name_of(request.match_info["id"], "cluster_id")
 
 
 ROUTES = (web.get("/clusters/{id}", show), web.put("/clusters/{id}", put), web.delete("/clusters/{id}", delete))

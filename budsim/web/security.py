@@ -1,89 +1,82 @@
-"""Who calls, and errors as callers read them."""
+"""Who calls, and what it may see and do."""
 
-import json
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from pydantic import ValidationError
 
-from budsim.core.errors import (
-    AccessDenied,
-    BudSimError,
-    ClusterNotFound,
-    ConfigurationNotFound,
-    Conflict,
-    SimulationTimedOut,
-    Unavailable,
-    WorkflowNotFound,
-)
-from budsim.storage.tokens import PostgresTokens, Token
-from budsim.stream.codec import explained
+from budsim.core.errors import AccessDenied, Forbidden
+from budsim.storage.queries import WorkflowSummary
+from budsim.storage.tokens import Token
+from budsim.web.failures import Handler
+from budsim.web.ports import Tokens
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-TOKEN: Final = "token"
+TOKEN: Final = web.RequestKey("token", Token)
 OPEN_PATHS: Final = frozenset({"/health", "/ready", "/metrics"})
-RETRY_AFTER: Final = {"Retry-After": "5"}
-_STATUS: Final[dict[type[BudSimError], int]] = {
-    AccessDenied: 401,
-    WorkflowNotFound: 404,
-    ClusterNotFound: 404,
-    ConfigurationNotFound: 404,
-    Conflict: 409,
-    SimulationTimedOut: 408,
-    Unavailable: 503,
-}
+PAGE_PATH: Final = "/"  # signs in by a form and asks for the token itself
+_SCHEME: Final = "bearer "
 
 
-def error_response(error: BudSimError, status: int | None = None) -> web.Response:
-    """Return an error in the contract's shape."""
-    code = status or _STATUS.get(type(error), 400)
-    body = {"object": "error", "message": str(error), "type": type(error).__name__, "param": error.param, "code": error.code}
-    return web.json_response(body, status=code, headers=RETRY_AFTER if code in (429, 503) else None)
-
-
-@web.middleware
-async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn errors into answers."""
-    try:
-        return await handler(request)
-    except BudSimError as error:
-        return error_response(error)
-    except ValidationError as error:
-        return error_response(BudSimError(explained(error), remedy="mend the field and send it again"), 422)
-    except json.JSONDecodeError as error:
-        return error_response(BudSimError(f"the body is not JSON ({error})", remedy="send a JSON object"), 400)
-    except web.HTTPRequestEntityTooLarge:
-        return error_response(BudSimError("the body is over 512 KB", remedy="send less"), 413)
-
-
-def authentication(tokens: PostgresTokens) -> Middleware:
-    """Return the middleware that wants a token on every route but health, ready and metrics."""
+def authentication(tokens: Tokens) -> Middleware:
+    """Return the middleware that wants a token on every route but health, ready, metrics and the page's own door."""
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in OPEN_PATHS:
+        if request.path in OPEN_PATHS or request.path == PAGE_PATH:
             return await handler(request)
-        header = request.headers.get("Authorization", "")
-        secret = header.removeprefix("Bearer ").strip() or request.headers.get("dapr-api-token", "") or request.query.get("token", "")
-        token = await tokens.find(secret) if secret else None
-        if token is None:
-            raise AccessDenied("a valid API token is needed", remedy="make one: budsim token create NAME; send it as Authorization: Bearer")
-        request[TOKEN] = token
+        request[TOKEN] = await known_token(tokens, secret_of(request))
         return await handler(request)
 
     return authenticate
 
 
-def token_of(request: web.Request) -> Token:
-    """Return who calls."""
-    token: Token = request[TOKEN]
+async def known_token(tokens: Tokens, secret: str) -> Token:
+    """Return the token of a secret.
+
+    Raises:
+        AccessDenied: There is none, or it was revoked.
+    """
+    token = await tokens.find(secret) if secret else None
+    if token is None:
+        raise AccessDenied(
+            "a valid API token is needed;", remedy="make one with «budsim token create NAME» and send it as Authorization: Bearer"
+        )
     return token
 
 
-def may_see(token: Token, *, project_id: str | None, cluster_id: str | None) -> bool:
-    """Whether a token covers a project and a cluster."""
-    project = token.projects is None or (project_id is not None and project_id in token.projects)
-    cluster = token.clusters is None or (cluster_id is not None and cluster_id in token.clusters)
-    return project and cluster
+def secret_of(request: web.Request) -> str:
+    """Return the secret a caller sends in one of the two headers."""
+    header = request.headers.get("Authorization", "")
+    bearer = header[len(_SCHEME) :].strip() if header.lower().startswith(_SCHEME) else ""
+    return bearer or request.headers.get("dapr-api-token", "").strip()
+
+
+def token_of(request: web.Request) -> Token:
+    """Return who calls."""
+    return request[TOKEN]
+
+
+def may_see(token: Token, workflow: WorkflowSummary) -> bool:
+    """Whether a workflow exists for a token."""
+    return token.covers_project(workflow.project_id) and token.covers_cluster(workflow.cluster_id)
+
+
+def require(token: Token, *, project_id: str | None, cluster_id: str | None) -> None:
+    """Let a write pass, or raise Forbidden naming what the token is for."""
+    if not token.covers_project(project_id):
+        raise Forbidden(
+            f"this token is not for project_id = {project_id!r};", param="project_id", remedy=f"name one of {_named(token.projects)}"
+        )
+    require_cluster(token, cluster_id)
+
+
+def require_cluster(token: Token, cluster_id: str | None) -> None:
+    """Let a write on a cluster pass, or raise Forbidden."""
+    if not token.covers_cluster(cluster_id):
+        raise Forbidden(
+            f"this token is not for cluster_id = {cluster_id!r};", param="cluster_id", remedy=f"name one of {_named(token.clusters)}"
+        )
+
+
+def _named(names: frozenset[str] | None) -> str:
+    return ", ".join(sorted(names or ())) or "none: it is for nothing"

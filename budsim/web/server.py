@@ -1,20 +1,63 @@
 """Serving an application until a signal ends it."""
 
 import asyncio
+import logging
 import signal
+from collections.abc import Callable
+from typing import Final
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from budsim.core.errors import InvalidInput
+
+log = logging.getLogger(__name__)
+HEADERS_S: Final = 20.0  # longest time until the headers of a connection's first request are in
+KEEP_ALIVE_S: Final = 75.0
+GRACE_S: Final = 3.0  # for requests under way when the signal comes
 
 
-async def serve(application: web.Application, *, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=3.0)
-    await runner.setup()
+async def serve(application: web.Application, *, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is told the address.
+
+    Raises:
+        InvalidInput: The address cannot be listened on.
+    """
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    # aiohttp's own access log would write tokens that callers put into addresses
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE_S, keepalive_timeout=KEEP_ALIVE_S)
+    await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
-        await ended.wait()
+        if runner.server is None:
+            raise RuntimeError("the runner is not set up")
+        server = await _listening(runner.server, host, port)
+        try:
+            ready(f"http://{host}:{server.sockets[0].getsockname()[1]}/")
+            await ended.wait()
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
+
+
+async def _listening(connections: web.Server, host: str, port: int) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+
+    def accept() -> RequestHandler:
+        handler = connections()
+        loop.call_later(HEADERS_S, _drop_if_silent, handler)
+        return handler
+
+    try:
+        return await loop.create_server(accept, host, port)
+    except OSError as error:
+        remedy = "set BUDSIM_HOST and BUDSIM_PORT; port 0 takes any free one"
+        raise InvalidInput(f"{host}:{port} cannot be listened on ({error.strerror});", param="port", remedy=remedy) from error
+
+
+def _drop_if_silent(handler: "RequestHandler") -> None:
+    """Close a connection that has sent no whole request; aiohttp itself bounds only the pauses between requests."""
+    if handler.transport is not None and not handler._request_count:
+        handler.force_close()

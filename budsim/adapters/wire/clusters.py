@@ -56,3 +56,58 @@ def _device(body: DeviceBody) -> Device:
 def _scaled(value: float | None, factor: float) -> float | None:
     """Return SI, None for a figure that was not sent or is 0."""
     return value * factor if value else None
+
+
+def body_from_cluster(cluster: Cluster) -> ClusterBody:
+    """Return the body that describes a topology."""
+    return ClusterBody(id=cluster.id, version=cluster.version, nodes=[_node_body(node) for node in cluster.nodes])
+
+
+def _node_body(node: Node) -> NodeBody:
+    return NodeBody(
+        id=node.id,
+        name=node.name,
+        status=node.ready,
+        is_master=node.is_master,
+        schedulable=node.schedulable,
+        interconnect=node.interconnect,
+        devices=[_device_body(device) for device in node.devices],
+    )
+
+
+def _device_body(device: Device) -> DeviceBody:
+    memory = "memory_gb" if device.type.lower().startswith("cpu") else "mem_per_GPU_in_GB"
+    return DeviceBody.model_validate(
+        {
+            "name": device.name,
+            "type": device.type,
+            "available_count": device.available_count,
+            memory: _shrunk(device.memory_bytes, GB),
+            "vendor": device.vendor,
+            "raw_name": device.raw_name,
+            "device_model": device.device_model,
+            "device_uuid": device.device_uuid,
+            "memory_allocated_gb": _shrunk(device.memory_allocated_bytes, GB),
+            "core_utilization_percent": device.core_utilization_percent,
+            "memory_utilization_percent": device.memory_utilization_percent,
+            "cores_allocated_percent": device.cores_allocated_percent,
+            "shared_containers_count": device.shared_containers_count,
+            "cores": device.cores,
+            "physical_cores": device.physical_cores,
+            "utilized_cores": device.utilized_cores,
+            "utilized_memory_gb": _shrunk(device.utilized_memory_bytes, GB),
+            "sockets": device.sockets,
+            "hbm_bandwidth_in_GB_per_sec": _shrunk(device.bandwidth_bytes_per_s, GB),
+            "intra_node_bandwidth_in_GB_per_sec": _shrunk(device.intra_node_bandwidth_bytes_per_s, GB),
+            "intra_node_min_message_latency": _shrunk(device.intra_node_latency_s, 1 / US_PER_S),
+            "peak_fp16_TFLOPS": _shrunk(device.fp16_flop_per_s, TERA),
+            "peak_i8_TFLOPS": _shrunk(device.int8_flop_per_s, TERA),
+            "peak_i4_TFLOPS": _shrunk(device.int4_flop_per_s, TERA),
+            "inter_node_bandwidth_in_GB_per_sec": _shrunk(device.inter_node_bandwidth_bytes_per_s, GB),
+        }
+    )
+
+
+def _shrunk(value: float | None, factor: float) -> float | None:
+    """Return the figure in edge units, rounded to what was sent."""
+    return None if value is None else float(f"{value / factor:.12g}")

@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from budsim.core.ranking.recommendation import Completion, Failure, Recommendation
 from budsim.services.ports import FeedbackReport, PlanNotes, WorkflowStatus
 from budsim.storage.blacklist import PostgresBlacklists
 from budsim.storage.queries import WorkflowFilter, WorkflowQueries
@@ -86,6 +87,45 @@ async def test_the_start_of_a_time_filter_belongs_to_it_and_its_end_does_not(que
     assert (await queries.page(WorkflowFilter(created_before_s=1000.0), page=1, limit=10))[1] == 0
 
 
+async def test_a_token_for_one_cluster_sees_the_workflows_that_named_it(queries, workflows):
+    mine = uuid4()
+    await workflows.insert_if_absent(make_request(mine, cluster_id="c1"))
+    await workflows.insert_if_absent(make_request(cluster_id="c2"))
+    await workflows.insert_if_absent(make_request())
+    views, total = await queries.page(WorkflowFilter(clusters=frozenset({"c1"})), page=1, limit=10)
+    assert ([view.id for view in views], total) == ([mine], 1)
+
+
+async def test_a_failed_workflow_says_why_in_every_list(queries, workflows):
+    request = make_request()
+    failure = Failure(code="model_not_found", message="nobody knows this model")
+    await workflows.insert_if_absent(request)
+    async with workflows.locked(request.workflow_id) as workflow:
+        answer = Recommendation(workflow_id=str(request.workflow_id), completion=Completion.FAILED, clusters=(), failure=failure)
+        await workflow.finish(WorkflowStatus.FAILED, answer)
+    (view,), _ = await queries.page(WorkflowFilter(), page=1, limit=10)
+    assert view.failure == "nobody knows this model"
+
+
+async def test_a_configuration_has_the_project_of_its_workflow_and_its_own_cluster(queries, workflows):
+    request, answer = await ended(workflows, "c1", "c2")
+    for cluster in answer.clusters:
+        owner = await queries.owner_of(UUID(cluster.best.configuration.config_id))
+        assert (owner.project_id, owner.cluster_id) == (request.project_id, cluster.cluster_id)
+    assert await queries.owner_of(uuid4()) is None
+
+
+async def test_the_first_request_of_an_id_is_kept_to_be_compared(queries, workflows):
+    request = make_request(project_id="p1")
+    await workflows.insert_if_absent(request)
+    await workflows.insert_if_absent(make_request(request.workflow_id, project_id="p2"))
+    assert await queries.request_of(request.workflow_id) == request
+    await workflows.cancel(unknown := uuid4())
+    assert await queries.request_of(unknown) is None
+    assert await queries.status(unknown) is WorkflowStatus.CANCELLED
+    assert await queries.status(uuid4()) is None
+
+
 async def test_only_what_is_not_terminal_counts_as_open(queries, workflows):
     await workflows.insert_if_absent(make_request())
     await ended(workflows, "c1")
@@ -106,4 +146,9 @@ async def test_blacklist_and_marks_show_feedback_to_those_who_may_see_the_cluste
     seen, count = await queries.blacklist(cluster_ids=frozenset({"c1"}), page=1, limit=10)
     assert ([view.entry.config_id for view in seen], count) == ([config_ids["c1"]], 1)
     assert await queries.blacklist(cluster_ids=frozenset(), page=1, limit=10) == ([], 0)
-    assert await queries.blacklisted_ids(request.workflow_id) == frozenset(config_ids.values())
+    by_key = {
+        blacklist.key: [entry.config_id for entry in blacklist.entries] for blacklist in await queries.blacklists(["c1|cuda", "c2|cuda"])
+    }
+    assert by_key == {"c1|cuda": [config_ids["c1"]], "c2|cuda": []}
+    best = await queries.best_of([request.workflow_id])
+    assert [(item.cluster_id, item.is_blacklisted) for item in best] == [(cluster.cluster_id, True) for cluster in answer.clusters]
