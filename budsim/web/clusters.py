@@ -8,7 +8,7 @@ from budsim.adapters.wire.clusters import body_from_cluster
 from budsim.core.errors import ClusterNotFound, InvalidInput
 from budsim.services.ports import OutgoingMessage
 from budsim.web.application import PARTS
-from budsim.web.reading import json_of, name_of, within_limit
+from budsim.web.reading import json_of, name_of
 from budsim.web.security import require_cluster, token_of
 from topics.clusters import ClusterUpdated
 
@@ -42,7 +42,7 @@ async def delete(request: web.Request) -> web.Response:
 
 async def _sent(request: web.Request, cluster_id: str, message: OutgoingMessage) -> web.Response:
     require_cluster(token_of(request), cluster_id)
-    await request.app[PARTS].publisher.publish([within_limit(message)])
+    await request.app[PARTS].publisher.publish([message])
     return web.json_response({"object": "cluster", "id": cluster_id, "accepted": True}, status=202)
 
 

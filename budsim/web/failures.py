@@ -14,6 +14,7 @@ from budsim.core.errors import (
     Conflict,
     Forbidden,
     InvalidInput,
+    MessageTooLarge,
     SimulationTimedOut,
     TooManyWorkflows,
     Unavailable,
@@ -32,12 +33,6 @@ class UnreadableBody(BudSimError):
     code = "unreadable_body"
 
 
-class BodyTooLarge(BudSimError):
-    """The body, or the message made of it, is over the limit."""
-
-    code = "body_too_large"
-
-
 _STATUS: Final[dict[type[BudSimError], int]] = {
     AccessDenied: 401,
     Forbidden: 403,
@@ -45,7 +40,7 @@ _STATUS: Final[dict[type[BudSimError], int]] = {
     ClusterNotFound: 404,
     ConfigurationNotFound: 404,
     Conflict: 409,
-    BodyTooLarge: 413,
+    MessageTooLarge: 413,
     InvalidInput: 422,
     TooManyWorkflows: 429,
     Unavailable: 503,
@@ -95,7 +90,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         place = ".".join(str(step) for step in error.errors(include_url=False)[0]["loc"]) or None
         return error_response(InvalidInput(explained(error), param=place, remedy="Mend it and send it again."))
     except web.HTTPRequestEntityTooLarge:
-        return error_response(BodyTooLarge("the body is over 512 KB", remedy="send less, or report clusters on /clusters first"))
+        return error_response(MessageTooLarge("the body is over 512 KB;", remedy="send less, or report clusters on /clusters first"))
     except web.HTTPException as error:
         if error.status < web.HTTPBadRequest.status_code:
             raise

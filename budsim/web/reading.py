@@ -10,9 +10,8 @@ from aiohttp import ClientPayloadError, web
 from pydantic import BaseModel
 
 from budsim.core.errors import InvalidInput
-from budsim.services.ports import OutgoingMessage
 from budsim.stream.codec import NotJson, strict_json
-from budsim.web.failures import BodyTooLarge, Handler, UnreadableBody
+from budsim.web.failures import Handler, UnreadableBody
 
 E = TypeVar("E", bound=BaseModel)
 MAX_BODY_BYTES: Final = 512 * 1024
@@ -70,20 +69,6 @@ async def json_of(request: web.Request) -> object:
 async def event_of(request: web.Request, model: type[E]) -> E:
     """Return the body as a wire model; a wrong shape is a ValidationError."""
     return model.model_validate(await json_of(request))
-
-
-def within_limit(message: OutgoingMessage) -> OutgoingMessage:
-    """Return a message that workers will take.
-
-    Raises:
-        BodyTooLarge: Written out with every field, it is over the limit.
-    """
-    length = len(message.value or b"")
-    if length > MAX_BODY_BYTES:
-        raise BodyTooLarge(
-            f"the message has {length:,} bytes with every field written out, at most {MAX_BODY_BYTES:,} are taken: send less"
-        )
-    return message
 
 
 def uuid_of(text: str, param: str) -> UUID:

@@ -1,6 +1,5 @@
 """POST /simulator/run."""
 
-import re
 from typing import Any, Final
 from uuid import UUID, uuid4, uuid5
 
@@ -10,12 +9,13 @@ from budsim.adapters.wire.recommendations import recommendation_event
 from budsim.adapters.wire.requests import Caller, request_from_event
 from budsim.core.engines.spec import EngineKind
 from budsim.core.errors import Conflict
+from budsim.services.causation import trace_context
 from budsim.services.ports import WorkflowStatus
 from budsim.services.split import eta_s
 from budsim.storage.queries import WorkflowView
 from budsim.web.application import PARTS, WebParts
 from budsim.web.failures import error_response, failure_response
-from budsim.web.reading import event_of, name_of, number_of, within_limit
+from budsim.web.reading import event_of, name_of, number_of
 from budsim.web.security import require, token_of
 from budsim.web.waiting import ended_workflow
 from topics.simulation_requests import SimulationRequested
@@ -27,7 +27,6 @@ STEPS: Final = (
     {"id": "performance_estimation", "title": "Performance estimation", "description": "Judges every candidate deployment"},
     {"id": "ranking", "title": "Ranking", "description": "Ranks clusters and places replicas"},
 )
-_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)  # W3C Trace Context, section 3.2
 _KEY: Final = "Idempotency-Key"
 
 
@@ -51,10 +50,9 @@ async def _admitted(request: web.Request, event: SimulationRequested) -> tuple[U
     key = name_of(request.headers[_KEY], _KEY) if _KEY in request.headers else None
     given = event.workflow_id or (uuid5(token.id, key) if key else None)
     workflow_id = given or uuid4()
-    trace = request.headers.get("traceparent", "")
-    caller = Caller(token_id=token.id, traceparent=trace if _TRACEPARENT.fullmatch(trace) else None)
+    caller = Caller(token_id=token.id, traceparent=trace_context(request.headers.get("traceparent")))
     wanted = request_from_event(event, workflow_id=workflow_id, defaults=parts.defaults, caller=caller)
-    message = within_limit(parts.messages.request(event, workflow_id, traceparent=caller.traceparent))
+    message = parts.messages.request(event, workflow_id, traceparent=caller.traceparent)
     start = parts.admission.start_once if given else parts.admission.start
     return workflow_id, await start(wanted, message)
 

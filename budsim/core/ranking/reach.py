@@ -41,7 +41,7 @@ def keys_of(found: Recommendation) -> tuple[str, ...]:
 
 
 def _cluster_key(cluster: ClusterRecommendation) -> tuple[OrderKey, str]:
-    return order_key(cluster.best.configuration, cluster.best.part.workload), cluster.cluster_id
+    return order_key(cluster.best.configuration, cluster.best.part), cluster.cluster_id
 
 
 def _again(cluster: ClusterRecommendation, wish: Wish) -> ClusterRecommendation | None:

@@ -281,14 +281,14 @@ async def test_a_body_over_512_kb_is_too_large_and_one_at_it_is_not(office: Offi
     room = 512 * 1024 - len(text) - len(', "x": ""')
     assert (await office.call("POST", RUN, data=text[:-1] + f', "x": "{"x" * room}"' + "}"))[0] == 202
     status, body = await office.call("POST", RUN, data=text[:-1] + f', "x": "{"x" * (room + 1)}"' + "}")
-    assert (status, body["object"], body["code"]) == (413, "error", "body_too_large")
+    assert (status, body["object"], body["code"]) == (413, "error", "message_too_large")
 
 
 async def test_a_body_whose_message_workers_would_refuse_is_too_large(office: Office):
     devices = [{"name": "a", "type": "cuda"}] * 1000
     nodes = [{"id": f"n{number}", "name": f"n{number}", "status": True, "devices": devices} for number in range(2)]
     status, body = await office.call("POST", RUN, json=BODY | {"clusters": [{"id": "c1", "nodes": nodes}]})
-    assert (status, body["code"]) == (413, "body_too_large")
+    assert (status, body["code"]) == (413, "message_too_large")
     assert office.broker.sent == []
 
 
