@@ -68,7 +68,7 @@ def field_removed(node: Schema) -> bool:
 
 def retyped(node: Schema) -> bool:
     other = {"string": "boolean", "integer": "string", "number": "string", "boolean": "number", "array": "string"}
-    if node.get("type") not in other or "enum" in node or "const" in node:
+    if str(node.get("type")) not in other or "enum" in node or "const" in node:
         return False
     node["type"] = other[node["type"]]
     return True
@@ -76,7 +76,7 @@ def retyped(node: Schema) -> bool:
 
 def bounded_more(node: Schema) -> bool:
     bounds = {"integer": ("maximum", 10), "number": ("maximum", 10), "string": ("maxLength", 3), "array": ("maxItems", 1)}
-    if node.get("type") not in bounds or "enum" in node or "const" in node:
+    if str(node.get("type")) not in bounds or "enum" in node or "const" in node:
         return False
     name, value = bounds[node["type"]]
     node[name] = min(value, node.get(name, value) - 1) if name in node else value
