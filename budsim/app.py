@@ -1,7 +1,7 @@
 """create_*_app(settings): the only place that joins the parts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ from budsim.services.evaluate import Evaluator
 from budsim.services.feedback import FeedbackTaker
 from budsim.services.gather import Gatherer
 from budsim.services.plan import Planner, PlanPorts
+from budsim.services.ports import ComputePool
 from budsim.services.search import Searcher
 from budsim.services.split import SplitPolicy
 from budsim.storage.blacklist import PostgresBlacklists
@@ -50,7 +51,7 @@ from budsim.stream import compat
 from budsim.stream.codec import Codec
 from budsim.stream.fuse import Fuse
 from budsim.stream.health import FlowProbe
-from budsim.stream.loop import MessageLoop, RetryPolicy
+from budsim.stream.loop import MessageLoop, RetryPolicy, Route
 from budsim.stream.producer import KafkaPublisher
 from budsim.stream.worker import ClosingApp, WorkerOptions, at_stop, attach, create_faust_app, register
 from budsim.web.application import WebParts, build
@@ -156,42 +157,50 @@ def create_models(settings: Settings) -> ModelSources:
 def create_flow_app(settings: Settings) -> faust.App:
     """Join plan, gather, feedback, clusters and prices."""
     app, loop, stores = _worker(settings, settings.flow_app_id)
-    ends = KafkaTopicEnds(settings.kafka, settings.topic_prefix + catalogue.CLUSTERS)
-    planner = Planner(
-        PlanPorts(
-            models=create_models(settings),
-            clusters=stores.clusters,
-            cluster_ends=ends,
-            workflows=stores.workflows,
-            blacklists=stores.blacklists,
-            prices=stores.prices,
-            outbox=stores.outbox,
-            messages=stores.messages,
-            clock=stores.clock,
-        ),
-        split_policy(settings),
-        cluster_wait_s=settings.cluster_wait_s,
-    )
-    gatherer = Gatherer(workflows=stores.workflows, outbox=stores.outbox, messages=stores.messages, clock=stores.clock)
-    feedback = FeedbackTaker(blacklists=stores.blacklists, outbox=stores.outbox, messages=stores.messages)
-    keeper = ClusterKeeper(clusters=stores.clusters, clock=stores.clock)
-    routes = {
-        catalogue.SIMULATION_REQUESTS: plan_route(
-            planner, stores.messages, request_defaults(settings), _codec(settings, SimulationRequested)
-        ),
-        catalogue.WORKFLOW_EVENTS: gather_route(gatherer, _codec(settings, WorkflowEvent)),
-        catalogue.FEEDBACK: feedback_route(feedback, stores.messages, _codec(settings, FeedbackGiven)),
-        catalogue.CLUSTERS: clusters_route(keeper, _codec(settings, ClusterUpdated)),
-        catalogue.PRICES: prices_route(PriceKeeper(prices=stores.prices), _codec(settings, PriceUpdated)),
-    }
-    for topic, route in routes.items():
-        register(app, settings.topic_prefix + topic, loop, route)  # type: ignore[arg-type]
+    ends = cluster_ends(settings)
+    _register(app, settings, loop, flow_routes(settings, stores, ends))
     timer = DeadlineTimer(workflows=stores.workflows, heartbeat=stores.heartbeat, outbox=stores.outbox, clock=stores.clock)
     attach(app, "deadlines", timer.run)
     attach(app, "sweeper", lambda: sweep_outbox(stores.outbox, older_than_s=settings.sweep_age_s))
     _attach_health(app, settings, loop, stores)
     at_stop(app, ends.stop, stores.close)
     return app
+
+
+def cluster_ends(settings: Settings) -> KafkaTopicEnds:
+    """Return how far clusters.v1 reaches."""
+    return KafkaTopicEnds(settings.kafka, settings.topic_prefix + catalogue.CLUSTERS)
+
+
+def flow_routes(settings: Settings, stores: Stores, ends: KafkaTopicEnds) -> dict[str, Route[Any]]:
+    """Return what the control plane does, by topic."""
+    planner = Planner(_plan_ports(settings, stores, ends), split_policy(settings), cluster_wait_s=settings.cluster_wait_s)
+    gatherer = Gatherer(workflows=stores.workflows, outbox=stores.outbox, messages=stores.messages, clock=stores.clock)
+    feedback = FeedbackTaker(blacklists=stores.blacklists, outbox=stores.outbox, messages=stores.messages)
+    keeper = ClusterKeeper(clusters=stores.clusters, clock=stores.clock)
+    return {
+        catalogue.SIMULATION_REQUESTS: plan_route(
+            planner, stores.messages, request_defaults(settings), _codec(settings, SimulationRequested)
+        ),
+        catalogue.WORKFLOW_EVENTS: gather_route(gatherer, _inner_codec(WorkflowEvent)),
+        catalogue.FEEDBACK: feedback_route(feedback, stores.messages, _codec(settings, FeedbackGiven)),
+        catalogue.CLUSTERS: clusters_route(keeper, _codec(settings, ClusterUpdated)),
+        catalogue.PRICES: prices_route(PriceKeeper(prices=stores.prices), _codec(settings, PriceUpdated)),
+    }
+
+
+def _plan_ports(settings: Settings, stores: Stores, ends: KafkaTopicEnds) -> PlanPorts:
+    return PlanPorts(
+        models=create_models(settings),
+        clusters=stores.clusters,
+        cluster_ends=ends,
+        workflows=stores.workflows,
+        blacklists=stores.blacklists,
+        prices=stores.prices,
+        outbox=stores.outbox,
+        messages=stores.messages,
+        clock=stores.clock,
+    )
 
 
 def create_eval_app(settings: Settings) -> faust.App:
@@ -204,6 +213,15 @@ def create_eval_app(settings: Settings) -> faust.App:
         value_type=blacklist_table.VALUE_TYPE,
         partitions=settings.partitions_by_key,
     )
+    _register(app, settings, loop, eval_routes(settings, stores, table=table, pool=pool))
+    attach(app, "pool", lambda: _pool_life(pool))
+    _attach_health(app, settings, loop, stores, pool)
+    at_stop(app, stores.close)
+    return app
+
+
+def eval_routes(settings: Settings, stores: Stores, *, table: MutableMapping[bytes, bytes], pool: ComputePool) -> dict[str, Route[Any]]:
+    """Return what the computing does, by topic."""
     evaluator = Evaluator(
         workflows=stores.workflows,
         blacklists=stores.blacklists,
@@ -215,21 +233,25 @@ def create_eval_app(settings: Settings) -> faust.App:
     searcher = Searcher(
         workflows=stores.workflows, pool=pool, messages=stores.messages, compute=search_in_process, max_attempts=settings.max_attempts
     )
-    routes = {
-        catalogue.EVALUATIONS: evaluate_route(evaluator, table, _codec(settings, EvaluationRequested)),
-        catalogue.SEARCHES: search_route(searcher, _codec(settings, SearchRequested)),
-        catalogue.BLACKLIST_UPDATES: blacklist_route(table, _codec(settings, BlacklistUpdated)),
+    return {
+        catalogue.EVALUATIONS: evaluate_route(evaluator, table, _inner_codec(EvaluationRequested)),
+        catalogue.SEARCHES: search_route(searcher, _inner_codec(SearchRequested)),
+        catalogue.BLACKLIST_UPDATES: blacklist_route(table, _inner_codec(BlacklistUpdated)),
     }
+
+
+def _register(app: faust.App, settings: Settings, loop: MessageLoop, routes: dict[str, Route[Any]]) -> None:
     for topic, route in routes.items():
-        register(app, settings.topic_prefix + topic, loop, route)  # type: ignore[arg-type]
-    attach(app, "pool", lambda: _pool_life(pool))
-    _attach_health(app, settings, loop, stores, pool)
-    at_stop(app, stores.close)
-    return app
+        register(app, settings.topic_prefix + topic, loop, route)
 
 
 def _codec(settings: Settings, event: type[E]) -> Codec[E]:
     return Codec(event, max_value_bytes=settings.max_value_bytes)
+
+
+def _inner_codec(event: type[E]) -> Codec[E]:
+    """Read what BudSim itself wrote, which may be larger than what callers may send: whatever the broker takes."""
+    return Codec(event, max_value_bytes=catalogue.MAX_DEAD_LETTER_BYTES)
 
 
 def _worker(settings: Settings, app_id: str) -> tuple[ClosingApp, MessageLoop, Stores]:

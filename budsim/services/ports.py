@@ -90,8 +90,13 @@ class StoredCluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedbackReport:
-    """What became of a configuration; latencies in s, throughput in tokens/s."""
+    """What became of a configuration; latencies in s, throughput in tokens/s.
 
+    Attributes:
+        event_id: Identity of this report: one that comes again counts once.
+    """
+
+    event_id: UUID
     config_id: UUID
     failed: bool
     reason: str
@@ -302,7 +307,10 @@ class BlacklistStore(Protocol):
         ...
 
     async def apply(self, recorded: RecordedConfiguration, report: FeedbackReport, messages: Messages) -> Blacklist:
-        """Mark the configuration, set or lift its entry, bump the key's version, and put the update into the outbox: one transaction."""
+        """Mark the configuration, set or lift its entry, bump the key's version, and put the update into the outbox: one transaction.
+
+        A report that was applied before changes nothing.
+        """
         ...
 
 

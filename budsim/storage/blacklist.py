@@ -16,6 +16,8 @@ from budsim.storage.engine import Sessions, transaction
 from budsim.storage.schema import BlacklistRow, BlacklistVersionRow, FeedbackRow, SimulationResultRow
 from budsim.storage.values import ENTRY, dumped, outbox_row
 
+REASON_LIMIT = 200  # characters of a reason that travel with an entry: a key's entries are sent whole; `feedback` keeps all of it
+
 
 async def read_blacklists(session: AsyncSession, keys: Sequence[str]) -> list[Blacklist]:
     """Return the live entries and the version of each key."""
@@ -69,9 +71,11 @@ class PostgresBlacklists:
         return RecordedConfiguration(config_id=config_id, workflow_id=workflow_id, key=key, entry=ENTRY.validate_python(entry))
 
     async def apply(self, recorded: RecordedConfiguration, report: FeedbackReport, messages: Messages) -> Blacklist:
-        """Mark, set or lift, bump the version and put the update into the outbox, in one transaction."""
+        """Mark, set or lift, bump the version and put the update into the outbox, in one transaction; nothing for a report known before."""
         key = recorded.key
         async with transaction(self._sessions) as session:
+            if not await _noted(session, recorded, report):
+                return (await read_blacklists(session, [key]))[0]
             # the version's row is the key's lock: later feedback on it waits here
             bumped = insert(BlacklistVersionRow).values(key=key, version=1)
             await session.execute(
@@ -79,7 +83,6 @@ class PostgresBlacklists:
             )
             marked = update(SimulationResultRow).where(SimulationResultRow.config_id == recorded.config_id)
             await session.execute(marked.values(is_blacklisted=report.failed))
-            session.add(_feedback_row(recorded, report))
             await session.execute(delete(BlacklistRow).where(BlacklistRow.key == key, BlacklistRow.expires_at <= func.now()))
             await self._set_or_lift(session, recorded, report)
             blacklist = (await read_blacklists(session, [key]))[0]
@@ -92,13 +95,16 @@ class PostgresBlacklists:
             await session.execute(delete(BlacklistRow).where(*mine))
             return
         expires_s = self._clock.now_s() + self._ttl_s
-        entry = replace(recorded.entry, reason=report.reason, out_of_memory=is_out_of_memory(report.reason), expires_at=expires_s)
+        entry = replace(
+            recorded.entry, reason=report.reason[:REASON_LIMIT], out_of_memory=is_out_of_memory(report.reason), expires_at=expires_s
+        )
         values = {"entry": dumped(ENTRY, entry), "expires_at": datetime.fromtimestamp(expires_s, tz=UTC)}
         added = insert(BlacklistRow).values(key=recorded.key, config_id=recorded.config_id, **values)
         await session.execute(added.on_conflict_do_update(index_elements=[BlacklistRow.key, BlacklistRow.config_id], set_=values))
 
 
-def _feedback_row(recorded: RecordedConfiguration, report: FeedbackReport) -> FeedbackRow:
+async def _noted(session: AsyncSession, recorded: RecordedConfiguration, report: FeedbackReport) -> bool:
+    """Keep the report as it came; False if it is known."""
     observed = {
         "ttft_s": report.observed_ttft_s,
         "throughput_per_user": report.observed_throughput_per_user,
@@ -106,6 +112,12 @@ def _feedback_row(recorded: RecordedConfiguration, report: FeedbackReport) -> Fe
         "concurrency": report.observed_concurrency,
     }
     kept = {name: value for name, value in observed.items() if value is not None}
-    return FeedbackRow(
-        config_id=recorded.config_id, workflow_id=recorded.workflow_id, failed=report.failed, reason=report.reason, observed=kept or None
+    added = insert(FeedbackRow).values(
+        event_id=report.event_id,
+        config_id=recorded.config_id,
+        workflow_id=recorded.workflow_id,
+        failed=report.failed,
+        reason=report.reason,
+        observed=kept or None,
     )
+    return (await session.execute(added.on_conflict_do_nothing().returning(FeedbackRow.id))).scalar() is not None

@@ -5,6 +5,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from budsim.core.ranking.recommendation import ClusterRecommendation, PlacedDevices, RankedConfiguration, Recommendation
+from budsim.core.search.blacklist import weight_format
 from budsim.core.search.part import BlacklistEntry
 from budsim.core.units import GB, TERA, US_PER_S, bytes_to_gb, seconds_to_ms
 from budsim.services.request import SimulationRequest
@@ -55,6 +56,7 @@ def entry_of(ranked: RankedConfiguration) -> BlacklistEntry:
         memory_bytes=ranked.configuration.memory.total_bytes,
         reason="",
         expires_at=0.0,
+        weight_format=weight_format(part.model),
     )
 
 

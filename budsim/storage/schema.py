@@ -196,6 +196,7 @@ class FeedbackRow(Base):
     __tablename__ = "feedback"
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
+    event_id: Mapped[UUID] = mapped_column(unique=True, server_default=text("gen_random_uuid()"))
     config_id: Mapped[UUID] = mapped_column(index=True)
     workflow_id: Mapped[UUID]
     failed: Mapped[bool]

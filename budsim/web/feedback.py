@@ -1,5 +1,7 @@
 """POST /feedback."""
 
+from uuid import uuid4
+
 from aiohttp import web
 
 from budsim.adapters.wire.feedback import report_from_event
@@ -20,7 +22,7 @@ async def feedback(request: web.Request) -> web.Response:
             f"config_id {event.config_id} was never recommended;", param="config_id", remedy="send a config_id of a recommendation"
         )
     require(token_of(request), project_id=owner.project_id, cluster_id=owner.cluster_id)
-    workflow_id = await parts.feedback.apply(report_from_event(event))
+    workflow_id = await parts.feedback.apply(report_from_event(event, event_id=uuid4()))
     return web.json_response({"object": "feedback", "config_id": str(event.config_id), "workflow_id": str(workflow_id), "applied": True})
 
 

@@ -1,15 +1,18 @@
 """FeedbackGiven → FeedbackReport."""
 
+from uuid import UUID
+
 from budsim.core.units import ms_to_seconds
 from budsim.services.ports import FeedbackReport
 from topics.feedback import FeedbackGiven
 
 
-def report_from_event(event: FeedbackGiven) -> FeedbackReport:
-    """Return the report in SI units."""
+def report_from_event(event: FeedbackGiven, *, event_id: UUID) -> FeedbackReport:
+    """Return the report in SI units; `event_id` tells a redelivered one from the same words said again."""
     observed = event.observed
     ttft = observed.ttft if observed else None
     return FeedbackReport(
+        event_id=event_id,
         config_id=event.config_id,
         failed=event.failed,
         reason=event.reason or "",

@@ -67,14 +67,21 @@ class KafkaMessages:
         progress = self._message(catalogue.PROGRESS, event, key=str(workflow_id), workflow_id=workflow_id, name="refused")
         return [progress, self.recommendation(answer)]
 
-    def feedback_applied(self, workflow_id: UUID, config_id: UUID) -> OutgoingMessage:
+    def feedback_applied(self, workflow_id: UUID, event_id: UUID) -> OutgoingMessage:
         """Return the news that feedback counts from now on."""
         content = ProgressContent(title="Feedback", message="feedback applied", status=ProgressStatus.COMPLETED)
-        payload = ProgressPayload(event="feedback applied", workflow_id=str(workflow_id), content=content)
+        return self._feedback_news("feedback applied", content, workflow_id, event_id)
+
+    def feedback_refused(self, workflow_id: UUID, event_id: UUID, failure: Failure) -> OutgoingMessage:
+        """Return the news that feedback does not count, and why."""
+        text = f"{failure.message}. {failure.remedy}".strip()
+        content = ProgressContent(title="Feedback", message=text, status=ProgressStatus.FAILED, primary_action="retry")
+        return self._feedback_news("feedback refused", content, workflow_id, event_id)
+
+    def _feedback_news(self, name: str, content: ProgressContent, workflow_id: UUID, event_id: UUID) -> OutgoingMessage:
+        payload = ProgressPayload(event=name, workflow_id=str(workflow_id), content=content)
         event = ProgressReported(payload=payload, workflow_id=str(workflow_id), seq=-1)
-        return self._message(
-            catalogue.PROGRESS, event, key=str(workflow_id), workflow_id=workflow_id, name=f"feedback/{config_id}/{parent().event_id or ''}"
-        )
+        return self._message(catalogue.PROGRESS, event, key=str(workflow_id), workflow_id=workflow_id, name=f"feedback/{event_id}")
 
     def cluster(self, event: ClusterUpdated) -> OutgoingMessage:
         """Return a topology keyed by its cluster."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from budsim.core.engines.candidates import BoolArray, Candidates, FloatArray
+from budsim.core.model.spec import ModelSpec
 from budsim.core.search.fitness import order_key
 from budsim.core.search.part import BlacklistEntry, Configuration, Part, PartResult, PartStatus
 
@@ -32,6 +33,11 @@ class Barred:
 def is_out_of_memory(reason: str) -> bool:
     """Return whether a free-text reason says that memory was short."""
     return _OUT_OF_MEMORY.search(_DENIED.sub("", reason)) is not None
+
+
+def weight_format(model: ModelSpec) -> str:
+    """Return what tells a quantised model from the plain one of the same name: a failure of one says nothing of the other."""
+    return model.quantization.method if model.quantization else ""
 
 
 def concerning(part: Part, entries: Iterable[BlacklistEntry], *, now_s: float) -> tuple[BlacklistEntry, ...]:
@@ -129,5 +135,6 @@ def all_barred(part: Part, result: PartResult) -> PartResult:
 
 
 def _same_kind(entry: BlacklistEntry, part: Part) -> bool:
-    same_deployment = entry.engine == part.engine.kind and entry.model_id == part.model.model_id
+    same_model = entry.model_id == part.model.model_id and entry.weight_format == weight_format(part.model)
+    same_deployment = entry.engine == part.engine.kind and same_model
     return same_deployment and entry.memory_class_gb == part.group.accelerator.memory_class_gb

@@ -81,8 +81,8 @@ class Layout:
 class BlacklistEntry:
     """One failed configuration on one cluster|device_type.
 
-    It bars the same engine, model, layout and memory class; after an out-of-memory reason also whatever
-    of that engine, model and memory class needs at least `memory_bytes` per device.
+    It bars the same engine, model with its weight format, layout and memory class; after an out-of-memory reason also
+    whatever of that engine, model and memory class needs at least `memory_bytes` per device.
     """
 
     config_id: str
@@ -95,6 +95,7 @@ class BlacklistEntry:
     memory_bytes: float
     reason: str
     expires_at: float  # [unix s]
+    weight_format: str = ""  # quantisation of the weights, empty for none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

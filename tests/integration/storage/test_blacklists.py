@@ -40,11 +40,11 @@ async def found(blacklists: PostgresBlacklists, config_id: UUID) -> RecordedConf
 
 
 def failed(config_id: UUID, reason: str = "crashed") -> FeedbackReport:
-    return FeedbackReport(config_id=config_id, failed=True, reason=reason)
+    return FeedbackReport(event_id=uuid4(), config_id=config_id, failed=True, reason=reason)
 
 
 def worked(config_id: UUID) -> FeedbackReport:
-    return FeedbackReport(config_id=config_id, failed=False, reason="", observed_ttft_s=0.4, observed_concurrency=8)
+    return FeedbackReport(event_id=uuid4(), config_id=config_id, failed=False, reason="", observed_ttft_s=0.4, observed_concurrency=8)
 
 
 async def test_a_recommended_configuration_is_found_by_its_id_and_another_is_not(blacklists, recommended):

@@ -138,7 +138,9 @@ async def test_blacklist_and_marks_show_feedback_to_those_who_may_see_the_cluste
     blacklists = PostgresBlacklists(sessions, clock=FakeClock(4e9), ttl_s=60.0)  # live for PostgreSQL's own clock
     for config_id in config_ids.values():
         recorded = await blacklists.find_configuration(UUID(config_id))
-        await blacklists.apply(recorded, FeedbackReport(config_id=UUID(config_id), failed=True, reason="crashed"), messages)
+        await blacklists.apply(
+            recorded, FeedbackReport(event_id=uuid4(), config_id=UUID(config_id), failed=True, reason="crashed"), messages
+        )
     everything, total = await queries.blacklist(page=1, limit=10)
     assert ([view.key for view in everything], total) == (["c1|b|cuda", "c1|cuda"], 2)
     second, _ = await queries.blacklist(page=2, limit=1)
