@@ -121,7 +121,7 @@ def null_refused(node: Schema) -> bool:
 
 def null_taken(node: Schema) -> bool:
     for name, inner in node.get("properties", {}).items():
-        if inner.get("type") in ("string", "integer", "number", "boolean"):
+        if str(inner.get("type")) in ("string", "integer", "number", "boolean"):
             node["properties"][name] = {"anyOf": [inner, {"type": "null"}]}
             return True
     return False
