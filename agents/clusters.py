@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from budsim.adapters.wire.clusters import cluster_from_body
+from budsim.adapters.wire.clusters import reported_cluster
 from budsim.services.clusters import ClusterKeeper, PriceKeeper
 from budsim.services.ports import OutgoingMessage
 from budsim.stream.codec import Codec, Received, Tombstone
@@ -16,7 +16,8 @@ def clusters_route(keeper: ClusterKeeper, codec: Codec[ClusterUpdated]) -> Route
 
     async def handle(received: Received[ClusterUpdated]) -> Sequence[OutgoingMessage]:
         record = received.record
-        await keeper.put(cluster_from_body(received.event), partition=record.partition, offset=record.offset)
+        cluster = reported_cluster(received.event, record.key)
+        await keeper.put(cluster, reported_s=record.timestamp_s, partition=record.partition, offset=record.offset)
         return ()
 
     async def remove(tombstone: Tombstone) -> Sequence[OutgoingMessage]:

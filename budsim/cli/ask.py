@@ -149,6 +149,7 @@ def remove(cluster_id: str) -> None:
     settings = load_settings()
     messages = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock())
     asyncio.run(send(settings, [messages.cluster_removed(cluster_id)]))
+    console.print(f"the removal of {cluster_id} is sent", highlight=False, markup=False)
 
 
 def simulate(

@@ -33,6 +33,11 @@ async def reader(connection: KafkaConnection, *names: str, from_start: bool) -> 
 
 async def read_all(connection: KafkaConnection, name: str) -> list[Record]:
     """Return everything a topic holds now."""
+    return (await read_to_end(connection, name))[0]
+
+
+async def read_to_end(connection: KafkaConnection, name: str) -> tuple[list[Record], dict[int, int]]:
+    """Return everything a topic holds now, in order by partition, and the next offset of each partition."""
     found: list[Record] = []
     async with reader(connection, name, from_start=True) as consumer:
         ends = await consumer.end_offsets(list(consumer.assignment()))
@@ -40,7 +45,8 @@ async def read_all(connection: KafkaConnection, name: str) -> list[Record]:
             while await consumer.position(place) < end:
                 batch = await consumer.getmany(place, timeout_ms=1000)
                 found += [record_of(message) for messages in batch.values() for message in messages]
-    return found
+    last = {place.partition: end for place, end in ends.items()}
+    return [record for record in found if record.offset < last[record.partition]], last
 
 
 async def _partitions(consumer: AIOKafkaConsumer, name: str) -> list[int]:

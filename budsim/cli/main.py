@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from budsim.cli import admin, ask, schemas, servers
+from budsim.cli import admin, ask, clusters, schemas, servers
 from budsim.core.errors import BudSimError, Unavailable
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ for group, name, text in (
     (admin.database, "db", "PostgreSQL schema"),
     (admin.token, "token", "API tokens"),
     (admin.dlq, "dlq", "Dead letters"),
-    (ask.clusters, "clusters", "Cluster topologies"),
+    (clusters.clusters, "clusters", "Cluster topologies"),
     (schemas.schemas, "schemas", "JSON Schemas and AsyncAPI document of the messages"),
     (servers.worker, "worker", "Stream workers"),
 ):

@@ -1,13 +1,14 @@
 """PostgresClusters and PostgresPrices: what the streams reported."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from budsim.core.hardware.spec import Cluster
+from budsim.services.clusters import ClusterSnapshot
 from budsim.services.ports import StoredCluster
 from budsim.storage.engine import Sessions, transaction
 from budsim.storage.schema import ClusterOffsetRow, ClusterRow, PriceRow
@@ -33,10 +34,8 @@ class PostgresClusters:
 
     async def put(self, cluster: Cluster, *, updated_s: float, partition: int, offset: int) -> None:
         """Set a cluster and the offset it came from."""
-        values = {"topology": dumped(CLUSTER, cluster), "updated_at": datetime.fromtimestamp(updated_s, tz=UTC)}
-        added = insert(ClusterRow).values(id=cluster.id, **values)
         async with transaction(self._sessions) as session:
-            await session.execute(added.on_conflict_do_update(index_elements=[ClusterRow.id], set_=values))
+            await session.execute(_upsert(cluster, updated_s))
             await _advance(session, partition, offset)
 
     async def remove(self, cluster_id: str, *, partition: int, offset: int) -> None:
@@ -44,6 +43,22 @@ class PostgresClusters:
         async with transaction(self._sessions) as session:
             await session.execute(delete(ClusterRow).where(ClusterRow.id == cluster_id))
             await _advance(session, partition, offset)
+
+    async def replace(self, snapshot: ClusterSnapshot, *, beyond: Mapping[int, int]) -> tuple[str, ...] | None:
+        """Set every cluster to the snapshot unless the store is ahead of it; workers wait meanwhile."""
+        async with transaction(self._sessions) as session:
+            # in the order in which a worker takes them
+            await session.execute(text("LOCK TABLE clusters, cluster_offsets IN SHARE ROW EXCLUSIVE MODE"))
+            if await _is_ahead(session, snapshot.ends, beyond):
+                return None
+            kept = [item.cluster.id for item in snapshot.clusters]
+            removed = await session.scalars(delete(ClusterRow).where(ClusterRow.id.not_in(kept)).returning(ClusterRow.id))
+            for item in snapshot.clusters:
+                await session.execute(_upsert(item.cluster, item.updated_s))
+            for partition, end in snapshot.ends.items():
+                if end > 0:
+                    await _advance(session, partition, end - 1)
+            return tuple(sorted(removed))
 
     async def offsets(self) -> dict[int, int]:
         """Return the last offset stored per partition."""
@@ -73,6 +88,17 @@ class PostgresPrices:
             await session.execute(
                 added.on_conflict_do_update(index_elements=[PriceRow.key], set_={"usd_per_hour": usd_per_hour, "updated_at": func.now()})
             )
+
+
+def _upsert(cluster: Cluster, updated_s: float) -> Insert:
+    values = {"topology": dumped(CLUSTER, cluster), "updated_at": datetime.fromtimestamp(updated_s, tz=UTC)}
+    return insert(ClusterRow).values(id=cluster.id, **values).on_conflict_do_update(index_elements=[ClusterRow.id], set_=values)
+
+
+async def _is_ahead(session: AsyncSession, ends: Mapping[int, int], beyond: Mapping[int, int]) -> bool:
+    """Whether a report was stored that a reading up to `ends` has not seen."""
+    rows = await session.execute(select(ClusterOffsetRow.partition, ClusterOffsetRow.last_offset))
+    return any(offset >= ends.get(partition, 0) and beyond.get(partition) != offset for partition, offset in rows.tuples())
 
 
 async def _advance(session: AsyncSession, partition: int, offset: int) -> None:

@@ -1,5 +1,6 @@
 """Cluster bodies ⇄ clusters: GB, TFLOPS and GB/s at the edge, SI inside."""
 
+from budsim.core.errors import InvalidInput
 from budsim.core.hardware.spec import Cluster, Device, Node
 from budsim.core.units import GB, TERA, US_PER_S
 from topics.clusters import ClusterBody, DeviceBody, NodeBody
@@ -8,6 +9,19 @@ from topics.clusters import ClusterBody, DeviceBody, NodeBody
 def cluster_from_body(body: ClusterBody) -> Cluster:
     """Return the topology a body describes."""
     return Cluster(id=body.id, version=body.version, nodes=tuple(_node(node) for node in body.nodes))
+
+
+def reported_cluster(body: ClusterBody, key: bytes | None) -> Cluster:
+    """Return the topology of a message.
+
+    Raises:
+        InvalidInput: The message is keyed by something else, so that compaction and removal would miss it.
+    """
+    if key is not None and key != body.id.encode():
+        raise InvalidInput(
+            f"id = {body.id!r} came under the key {key.decode('utf-8', 'replace')!r};", param="id", remedy="send the id as the message key"
+        )
+    return cluster_from_body(body)
 
 
 def _node(body: NodeBody) -> Node:
