@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Float, ForeignKey, Index, Integer, LargeBinary, String, Text, Uuid, func, text
+from sqlalchemy import BigInteger, Boolean, DateTime, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -20,6 +20,14 @@ class Base(DeclarativeBase):
         bytes: LargeBinary(),
         str: Text(),
     }
+
+
+def table_of(row: type[Base]) -> Table:
+    """Return the table behind a row class: statements on it skip the ORM, which the hot paths cannot afford."""
+    table = row.__table__
+    if not isinstance(table, Table):
+        raise TypeError(f"{row.__name__} has no table of its own")
+    return table
 
 
 class WorkflowRow(Base):

@@ -4,6 +4,7 @@ from base64 import b64decode, b64encode
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
+from sqlalchemy import Row
 
 from budsim.core.hardware.spec import Cluster
 from budsim.core.ranking.recommendation import Recommendation
@@ -39,7 +40,7 @@ def outbox_row(stream_key: str, message: OutgoingMessage) -> OutboxRow:
     )
 
 
-def message_of(row: OutboxRow) -> OutgoingMessage:
+def message_of(row: Row[Any]) -> OutgoingMessage:
     """Return a row as a message."""
     headers = tuple((name, b64decode(value)) for name, value in row.headers)
     return OutgoingMessage(topic=row.topic, key=row.key, value=row.value, headers=headers)

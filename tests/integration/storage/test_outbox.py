@@ -50,11 +50,63 @@ async def test_two_publishers_of_one_stream_take_turns_and_send_each_message_onc
     first = asyncio.create_task(outbox.publish("w1"))
     await publisher.entered.wait()
     await put(sessions, "w1", "c")
-    second = asyncio.create_task(outbox.publish("w1"))
+    second = asyncio.create_task(PostgresOutbox(sessions, publisher).publish("w1"))
     await wait_until(lambda: migrated_database.fetch(ADVISORY_WAIT), what="the second to wait for the lock")
     publisher.gate.set()
     assert (await first, await second) == (2, 1)
     assert publisher.sent == ["a", "b", "c"]
+
+
+async def test_streams_that_wait_together_share_one_transaction(sessions, outbox, publisher, migrated_database: Database):
+    streams = [f"w{number}" for number in range(10)]
+    for stream in streams:
+        await put(sessions, stream, f"{stream} a", f"{stream} b")
+    assert await asyncio.gather(*map(outbox.publish, streams)) == [2] * 10
+    for stream in streams:
+        assert [value for value in publisher.sent if value.startswith(f"{stream} ")] == [f"{stream} a", f"{stream} b"]
+    assert (await migrated_database.fetch("SELECT count(DISTINCT xmin::text) FROM outbox WHERE sent_at IS NOT NULL"))[0][0] == 1
+
+
+async def test_a_stream_whose_topic_is_away_fails_alone_and_holds_the_next_round_up_for_a_moment_only(sessions, outbox, publisher):
+    away = asyncio.Event()
+
+    class Away(FakePublisher):
+        async def publish(self, messages):
+            if messages[0].value == b"away":
+                await away.wait()
+                raise Unavailable("the topic is away")
+            await super().publish(messages)
+
+    publisher = Away()
+    outbox = PostgresOutbox(sessions, publisher)
+    for stream in ("away", "with it", "after it"):
+        await put(sessions, stream, stream)
+    stuck, beside = asyncio.create_task(outbox.publish("away")), asyncio.create_task(outbox.publish("with it"))
+    await wait_until(lambda: publisher.sent == ["with it"], what="the neighbour to be sent")
+    assert await asyncio.wait_for(outbox.publish("after it"), 5.0) == 1
+    away.set()
+    assert await beside == 1
+    with pytest.raises(Unavailable):
+        await stuck
+
+
+async def test_a_refused_message_is_its_own_streams_error(sessions, outbox, publisher):
+    await put(sessions, "huge", "too large")
+    await put(sessions, "fine", "f")
+    publisher.refusals["too large"] = InvalidInput("a message is too large")
+    huge, fine = await asyncio.gather(outbox.publish("huge"), outbox.publish("fine"), return_exceptions=True)
+    assert isinstance(huge, InvalidInput)
+    assert fine == 1
+
+
+async def test_a_caller_that_gives_up_does_not_stop_the_round(sessions, outbox, publisher):
+    await put(sessions, "w1", "a")
+    publisher.gate.clear()
+    first, second = asyncio.create_task(outbox.publish("w1")), asyncio.create_task(outbox.publish("w1"))
+    await publisher.entered.wait()
+    first.cancel()
+    publisher.gate.set()
+    assert await second == 1
 
 
 async def test_a_stream_is_not_held_up_by_another(sessions, outbox, publisher):
