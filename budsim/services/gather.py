@@ -40,11 +40,9 @@ class Gatherer:
         async with self._workflows.locked(workflow_id) as workflow:
             if workflow is None or workflow.status is not WorkflowStatus.RUNNING or not await workflow.record(result):
                 return
-            parts = await workflow.parts()
-            done = sum(stored.result is not None for stored in parts)
-            await self._report(workflow, done, len(parts))
-            if done == len(parts):
-                await self._finish(workflow, parts)
+            await self._report(workflow, workflow.parts_done, workflow.parts_total)
+            if workflow.parts_done == workflow.parts_total:
+                await self._finish(workflow, await workflow.parts())
         await self._outbox.publish(str(workflow_id))
 
     async def deadline_reached(self, workflow_id: UUID) -> None:

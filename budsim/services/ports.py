@@ -206,6 +206,16 @@ class WorkflowTransaction(Protocol):
         """What plan left for gather."""
         ...
 
+    @property
+    def parts_total(self) -> int:
+        """How many parts plan made."""
+        ...
+
+    @property
+    def parts_done(self) -> int:
+        """How many parts have their result, as changed since."""
+        ...
+
     async def plan(self, parts: Sequence[Part], notes: "PlanNotes", *, deadline_s: float) -> None:
         """Store the parts and the notes, set RUNNING and the deadline. [unix s]"""
         ...

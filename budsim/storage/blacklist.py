@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from budsim.core.search.blacklist import is_out_of_memory
 from budsim.core.search.part import Blacklist
 from budsim.services.ports import Clock, FeedbackReport, Messages, RecordedConfiguration
-from budsim.storage.engine import Sessions, transaction
+from budsim.storage.engine import Sessions, autocommit, transaction
 from budsim.storage.schema import BlacklistRow, BlacklistVersionRow, FeedbackRow, SimulationResultRow
 from budsim.storage.values import ENTRY, dumped, outbox_row
 
@@ -23,11 +23,8 @@ async def read_blacklists(session: AsyncSession, keys: Sequence[str]) -> list[Bl
     """Return the live entries and the version of each key."""
     if not keys:
         return []
-    versions = dict(
-        (await session.execute(select(BlacklistVersionRow.key, BlacklistVersionRow.version).where(BlacklistVersionRow.key.in_(keys))))
-        .tuples()
-        .all()
-    )
+    wanted = select(BlacklistVersionRow.key, BlacklistVersionRow.version).where(BlacklistVersionRow.key.in_(keys))
+    versions = {row.key: row.version for row in await session.execute(wanted)}
     rows = await session.execute(
         select(BlacklistRow.key, BlacklistRow.entry)
         .where(BlacklistRow.key.in_(keys), BlacklistRow.expires_at > func.now())
@@ -57,13 +54,13 @@ class PostgresBlacklists:
         if not keys:
             return {}
         wanted = select(BlacklistVersionRow.key, BlacklistVersionRow.version).where(BlacklistVersionRow.key.in_(keys))
-        async with transaction(self._sessions) as session:
-            return dict((await session.execute(wanted)).tuples().all())
+        async with autocommit(self._sessions) as session:
+            return {row.key: row.version for row in await session.execute(wanted)}
 
     async def find_configuration(self, config_id: UUID) -> RecordedConfiguration | None:
         """Return a recommended configuration."""
         wanted = select(SimulationResultRow.workflow_id, SimulationResultRow.blacklist_key, SimulationResultRow.blacklist_entry)
-        async with transaction(self._sessions) as session:
+        async with autocommit(self._sessions) as session:
             found = (await session.execute(wanted.where(SimulationResultRow.config_id == config_id))).first()
         if found is None:
             return None

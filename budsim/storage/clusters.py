@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from budsim.core.hardware.spec import Cluster
 from budsim.services.clusters import ClusterSnapshot
 from budsim.services.ports import StoredCluster
-from budsim.storage.engine import Sessions, transaction
+from budsim.storage.engine import Sessions, autocommit, transaction
 from budsim.storage.schema import ClusterOffsetRow, ClusterRow, PriceRow
 from budsim.storage.values import CLUSTER, dumped
 
@@ -23,13 +23,13 @@ class PostgresClusters:
 
     async def find(self, cluster_id: str) -> StoredCluster | None:
         """Return one cluster."""
-        async with transaction(self._sessions) as session:
+        async with autocommit(self._sessions) as session:
             row = await session.get(ClusterRow, cluster_id)
         return _stored(row) if row is not None else None
 
     async def all(self) -> Sequence[StoredCluster]:
         """Return every known cluster."""
-        async with transaction(self._sessions) as session:
+        async with autocommit(self._sessions) as session:
             return [_stored(row) for row in await session.scalars(select(ClusterRow).order_by(ClusterRow.id))]
 
     async def put(self, cluster: Cluster, *, updated_s: float, partition: int, offset: int) -> None:
@@ -62,9 +62,9 @@ class PostgresClusters:
 
     async def offsets(self) -> dict[int, int]:
         """Return the last offset stored per partition."""
-        async with transaction(self._sessions) as session:
+        async with autocommit(self._sessions) as session:
             rows = await session.execute(select(ClusterOffsetRow.partition, ClusterOffsetRow.last_offset))
-            return dict(rows.tuples().all())
+            return {row.partition: row.last_offset for row in rows}
 
 
 class PostgresPrices:
@@ -75,8 +75,8 @@ class PostgresPrices:
 
     async def all(self) -> dict[str, float]:
         """Return $/h by key."""
-        async with transaction(self._sessions) as session:
-            return dict((await session.execute(select(PriceRow.key, PriceRow.usd_per_hour))).tuples().all())
+        async with autocommit(self._sessions) as session:
+            return {row.key: row.usd_per_hour for row in await session.execute(select(PriceRow.key, PriceRow.usd_per_hour))}
 
     async def put(self, key: str, usd_per_hour: float | None) -> None:
         """Set a price, or remove it."""

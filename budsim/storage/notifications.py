@@ -11,7 +11,7 @@ import asyncpg
 from sqlalchemy.engine import make_url
 
 from budsim.storage.engine import CONNECT_S
-from budsim.storage.workflows import CHANNEL
+from budsim.storage.locked_workflow import CHANNEL
 
 log = logging.getLogger(__name__)
 RECONNECT_S = 1.0

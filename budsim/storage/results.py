@@ -1,28 +1,49 @@
 """Rows of simulation_results from a recommendation."""
 
+from typing import Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
+from sqlalchemy import Table, Text, bindparam, cast, insert
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from budsim.core.ranking.recommendation import ClusterRecommendation, PlacedDevices, RankedConfiguration, Recommendation
 from budsim.core.search.blacklist import weight_format
 from budsim.core.search.part import BlacklistEntry
 from budsim.core.units import GB, TERA, US_PER_S, bytes_to_gb, seconds_to_ms
 from budsim.services.request import SimulationRequest
-from budsim.storage.schema import SimulationResultRow
-from budsim.storage.values import ENTRY, dumped
+from budsim.storage.schema import SimulationResultRow, table_of
+from budsim.storage.values import ENTRY, json_text
 
 _RANKED = TypeAdapter(RankedConfiguration)
+_RESULTS: Final[Table] = table_of(SimulationResultRow)
+_BY_SERVER = ("id", "is_blacklisted", "created_at", "modified_at")
+_JSON = ("blacklist_entry", "top_k_configs")
+
+
+def _text_of(column: str) -> str:
+    return f"{column}_text"
+
+
+_ADD_RESULT: Final = insert(_RESULTS).values(
+    {
+        **{column.name: bindparam(column.name) for column in _RESULTS.c if column.name not in (*_BY_SERVER, *_JSON)},
+        **{name: cast(bindparam(_text_of(name), type_=Text), JSONB) for name in _JSON},
+    }
+)
 _NOWHERE = PlacedDevices(node_id="", node_name="", devices=0)
 
 
-def result_rows(request: SimulationRequest, recommendation: Recommendation) -> list[SimulationResultRow]:
-    """Return one row per recommended configuration."""
-    return [
+async def insert_results(session: AsyncSession, request: SimulationRequest, recommendation: Recommendation) -> None:
+    """Insert one row per recommended configuration."""
+    rows = [
         _row(request, ranked, rank=rank, cluster_rank=cluster_rank)
         for cluster_rank, cluster in enumerate(recommendation.clusters)
         for rank, ranked in enumerate(_distinct(cluster))
     ]
+    if rows:
+        await session.execute(_ADD_RESULT, rows)
 
 
 def _distinct(cluster: ClusterRecommendation) -> list[RankedConfiguration]:
@@ -31,15 +52,20 @@ def _distinct(cluster: ClusterRecommendation) -> list[RankedConfiguration]:
     return list(found.values())
 
 
-def _row(request: SimulationRequest, ranked: RankedConfiguration, *, rank: int, cluster_rank: int) -> SimulationResultRow:
-    row = SimulationResultRow(workflow_id=request.workflow_id, rank=rank, cluster_rank=cluster_rank)
-    for columns in (_asked(request, ranked), _hardware(ranked), _engine(ranked), _figures(ranked)):
-        for name, value in columns.items():
-            setattr(row, name, value)
-    row.blacklist_key = ranked.part.key
-    row.blacklist_entry = dumped(ENTRY, entry_of(ranked))
-    row.top_k_configs = _RANKED.dump_python(ranked, mode="json", exclude={"part": {"model"}})
-    return row
+def _row(request: SimulationRequest, ranked: RankedConfiguration, *, rank: int, cluster_rank: int) -> dict[str, object]:
+    entry = json_text(ENTRY, entry_of(ranked))
+    whole = _RANKED.dump_json(ranked, exclude={"part": {"model"}}).decode()
+    return {
+        "workflow_id": request.workflow_id,
+        "rank": rank,
+        "cluster_rank": cluster_rank,
+        "blacklist_key": ranked.part.key,
+        **{_text_of(name): value for name, value in zip(_JSON, (entry, whole), strict=True)},
+        **_asked(request, ranked),
+        **_hardware(ranked),
+        **_engine(ranked),
+        **_figures(ranked),
+    }
 
 
 def entry_of(ranked: RankedConfiguration) -> BlacklistEntry:

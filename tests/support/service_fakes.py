@@ -59,6 +59,14 @@ class FakeTransaction:
     def notes(self) -> PlanNotes:
         return self._workflow.notes
 
+    @property
+    def parts_total(self) -> int:
+        return len(self._workflow.parts)
+
+    @property
+    def parts_done(self) -> int:
+        return sum(stored.result is not None for stored in self._workflow.parts.values())
+
     async def plan(self, parts: Sequence[Part], notes: PlanNotes, *, deadline_s: float) -> None:
         self._workflow.parts = {part.part_id: StoredPart(part=part, result=None) for part in parts}
         self._workflow.notes = notes
