@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import faust
 from aiohttp import web
+from prometheus_client import REGISTRY
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -28,7 +29,7 @@ from budsim.config import Settings
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.search.run import search_in_process, warm
 from budsim.services.admission import Admission, AdmissionPorts
-from budsim.services.background import DeadlineTimer, sweep_outbox
+from budsim.services.background import DeadlineTimer, OutboxSweeper
 from budsim.services.clusters import ClusterKeeper, PriceKeeper
 from budsim.services.evaluate import Evaluator
 from budsim.services.feedback import FeedbackTaker
@@ -51,7 +52,9 @@ from budsim.stream import compat
 from budsim.stream.codec import Codec
 from budsim.stream.fuse import Fuse
 from budsim.stream.health import FlowProbe
+from budsim.stream.logs import configure
 from budsim.stream.loop import MessageLoop, RetryPolicy, Route
+from budsim.stream.metrics import SWEPT, LagCollector
 from budsim.stream.producer import KafkaPublisher
 from budsim.stream.worker import ClosingApp, WorkerOptions, at_stop, attach, create_faust_app, register
 from budsim.web.application import WebParts, build
@@ -161,7 +164,8 @@ def create_flow_app(settings: Settings) -> faust.App:
     _register(app, settings, loop, flow_routes(settings, stores, ends))
     timer = DeadlineTimer(workflows=stores.workflows, heartbeat=stores.heartbeat, outbox=stores.outbox, clock=stores.clock)
     attach(app, "deadlines", timer.run)
-    attach(app, "sweeper", lambda: sweep_outbox(stores.outbox, older_than_s=settings.sweep_age_s))
+    sweeper = OutboxSweeper(stores.outbox, older_than_s=settings.sweep_age_s, clock=stores.clock, count=SWEPT.inc)
+    attach(app, "sweeper", sweeper.run)
     _attach_health(app, settings, loop, stores)
     at_stop(app, ends.stop, stores.close)
     return app
@@ -256,6 +260,7 @@ def _inner_codec(event: type[E]) -> Codec[E]:
 
 def _worker(settings: Settings, app_id: str) -> tuple[ClosingApp, MessageLoop, Stores]:
     compat.install()
+    configure(settings.log_level, as_json=settings.log_format == "json")
     stores = create_stores(settings)
     options = WorkerOptions(
         app_id=app_id,
@@ -278,7 +283,9 @@ def _worker(settings: Settings, app_id: str) -> tuple[ClosingApp, MessageLoop, S
 
 def _attach_health(app: faust.App, settings: Settings, loop: MessageLoop, stores: Stores, pool: ProcessPool | None = None) -> None:
     if settings.health_port:
-        health = worker_health(FlowProbe(app, holding=lambda: loop.holding), stores.workflows.now_s, pool)
+        probe = FlowProbe(app, holding=lambda: loop.holding)
+        REGISTRY.register(LagCollector(probe.lag))
+        health = worker_health(probe, stores.workflows.now_s, pool)
         attach(app, "health", lambda: serve_health(health, host=settings.host, port=settings.health_port))
 
 
@@ -318,6 +325,7 @@ async def _pool_life(pool: ProcessPool) -> None:
 
 def create_web_app(settings: Settings) -> web.Application:
     """Join the HTTP view."""
+    configure(settings.log_level, as_json=settings.log_format == "json")
     stores = create_stores(settings)
     sessions = create_sessions(create_engine(settings.database_url))
     queries = WorkflowQueries(sessions)

@@ -108,6 +108,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the web view and the health servers listen on")
     port: int = Field(8080, ge=0, le=65535, description="Port of the web view; 0 = any free one")
     admission_limit: int = Field(1000, ge=1, description="Open workflows above which POST /simulator/run answers 429")
+    log_format: Literal["text", "json"] = Field("text", description="Form of a log line: text or json")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
     @field_validator("source_topics", mode="before")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.5
 NEWCOMER_TICKS = 6
 SWEEP_EVERY_S = 2.0
+PRUNE_EVERY_S = 600.0
 BATCH = 100
 
 
@@ -37,6 +38,10 @@ class Sweepable(Outbox, Protocol):
 
     async def sweep(self, *, older_than_s: float, limit: int) -> int:
         """Send what is older."""
+        ...
+
+    async def prune(self) -> None:
+        """Delete what was sent long ago."""
         ...
 
 
@@ -84,13 +89,31 @@ class DeadlineTimer:
         return await self._workflows.due(self._clock.now_s(), BATCH)
 
 
-async def sweep_outbox(outbox: Sweepable, *, older_than_s: float) -> None:
-    """Send what a crash left behind."""
-    while True:
+class OutboxSweeper:
+    """Sends what a crash left behind, and deletes what was sent long ago."""
+
+    def __init__(self, outbox: Sweepable, *, older_than_s: float, clock: Clock, count: Callable[[int], None]) -> None:
+        self._outbox = outbox
+        self._older_than_s = older_than_s
+        self._clock = clock
+        self._count = count
+        self._pruned_s = 0.0
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            await self.sweep()
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+    async def sweep(self) -> None:
+        """Sweep once."""
         try:
-            swept = await outbox.sweep(older_than_s=older_than_s, limit=BATCH)
+            swept = await self._outbox.sweep(older_than_s=self._older_than_s, limit=BATCH)
             if swept:
+                self._count(swept)
                 log.info("swept up %s messages", swept)
+            if self._clock.now_s() - self._pruned_s >= PRUNE_EVERY_S:
+                await self._outbox.prune()
+                self._pruned_s = self._clock.now_s()
         except Unavailable as error:
             log.warning("sweeping waits: %s", error)
-        await asyncio.sleep(SWEEP_EVERY_S)

@@ -41,6 +41,7 @@ def create_engine(dsn: str, *, bounded: bool = True) -> AsyncEngine:
         pool_size=POOL_SIZE,
         max_overflow=OVERFLOW,
         pool_pre_ping=False,
+        hide_parameters=True,  # what callers sent does not belong into tracebacks and logs
         pool_timeout=CONNECT_S,
         connect_args={"timeout": CONNECT_S, "command_timeout": COMMAND_S if bounded else None},
     )

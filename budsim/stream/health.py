@@ -40,6 +40,17 @@ class FlowProbe:
             "no hold": self._holding() == 0,
         }
 
+    def lag(self) -> dict[str, int]:
+        """Return, by topic, how many messages of the assigned partitions are not committed, as far as the client has heard."""
+        consumer = self._consumer()
+        found: dict[str, int] = {}
+        for tp in consumer.assignment() if consumer is not None else ():
+            if consumer.app.topics.acks_enabled_for(tp.topic):
+                end, fetched = _fetched(consumer, tp)
+                committed = consumer._committed_offset.get(tp)
+                found[tp.topic] = found.get(tp.topic, 0) + max(0, end - (fetched if committed is None else committed))
+        return found
+
     def _consumer(self) -> Any:
         consumer = self._app._consumer
         return consumer if consumer is not None and consumer.started else None

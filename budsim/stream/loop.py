@@ -16,7 +16,8 @@ from budsim.stream.codec import Codec, DecodeFailure, Received, Record, Tombston
 from budsim.stream.dead_letters import Cause, dead_letter
 from budsim.stream.fuse import Fuse
 from budsim.stream.holds import GivenUp, Holds, RetryPolicy, Timers
-from budsim.stream.metrics import ATTEMPTS_FAILED, OUTCOMES, SECONDS
+from budsim.stream.logs import in_hand
+from budsim.stream.metrics import ATTEMPTS_FAILED, FUSE_OPEN, GIVEN_UP, OUTCOMES, SECONDS
 
 __all__ = ["GivenUp", "MessageLoop", "Outcome", "Publisher", "RetryPolicy", "Route", "Timers"]
 
@@ -109,7 +110,9 @@ class MessageLoop:
             try:
                 await self.conclude(record, route)
             except GivenUp:
-                log.info("%s: %s/%s@%s given up, to be read again", route.agent, record.topic, record.partition, record.offset)
+                GIVEN_UP.labels(route.agent).inc()
+                with in_hand(route.agent, record):
+                    log.info("given up, to be read again")
                 app.consumer.unacked.discard(event.message)
                 notify(app.consumer._waiting_for_ack)  # the revoke waits for this message, else up to a second longer
                 continue
@@ -118,7 +121,8 @@ class MessageLoop:
     async def conclude(self, record: Record, route: Route[E]) -> Outcome:
         """Bring one record to its outcome; raise GivenUp when flow control is suspended first."""
         started_s = self._timers.monotonic_s()
-        outcome = await self._concluded(record, route)
+        with in_hand(route.agent, record):
+            outcome = await self._concluded(record, route)
         OUTCOMES.labels(route.agent, outcome.value).inc()
         SECONDS.labels(route.agent).observe(self._timers.monotonic_s() - started_s)
         return outcome
@@ -135,7 +139,7 @@ class MessageLoop:
     async def _answered(self, record: Record, route: Route[E], decoded: Received[E] | DecodeFailure) -> Outcome:
         if isinstance(decoded, DecodeFailure):
             await self._bury(record, Cause(agent=route.agent, error="DecodeFailure", reason=decoded.reason, attempts=0, at_s=self._now_s()))
-            await self._follow_up(route.agent, lambda: route.undecodable(decoded))
+            await self._follow_up(lambda: route.undecodable(decoded))
             return Outcome.DEAD_LETTER
         task = _Task(
             record=record, agent=route.agent, work=lambda: route.handle(decoded), failed=lambda error: route.failed(decoded, error)
@@ -152,18 +156,22 @@ class MessageLoop:
                 await self._holds.until(lambda: fuse.admits(ticket, now_s=self._now_s()))
                 error, seconds = await self._attempt(task, limit_s=min(policy.attempt_s, policy.total_s - spent_s))
                 if error is None:
-                    fuse.record(ticket, failed=False, now_s=self._now_s())
+                    self._note(ticket, failed=False)
                     return Outcome.RESULT if attempt == 1 else Outcome.RESULT_AFTER_RETRY
                 if isinstance(error, BudSimError):
                     return await self._refuse(task, error, attempt)
                 spent_s += seconds + delay_s
                 if attempt == policy.attempts or spent_s >= policy.total_s:
-                    fuse.record(ticket, failed=True, now_s=self._now_s())
+                    self._note(ticket, failed=True)
                     return await self._refuse(task, unexpected(error), attempt)
                 await self._holds.wait(delay_s)
                 delay_s *= policy.factor
         finally:
             fuse.release(ticket)
+
+    def _note(self, ticket: object, *, failed: bool) -> None:
+        self._fuse.record(ticket, failed=failed, now_s=self._now_s())
+        FUSE_OPEN.set(self._fuse.is_open)
 
     async def _attempt(self, task: _Task, *, limit_s: float) -> tuple[Exception | None, float]:
         """Return what went wrong, and how long the work took without its holds."""
@@ -181,7 +189,7 @@ class MessageLoop:
         error = messages if isinstance(messages, Exception) else await self._tried(lambda: self._publish_once(messages))
         if error is not None and not isinstance(error, BudSimError):
             ATTEMPTS_FAILED.labels(task.agent).inc()
-            log.error("%s: an attempt failed", task.agent, exc_info=error)
+            log.error("an attempt failed", exc_info=error)
         return error, seconds
 
     async def _tried(self, action: Callable[[], Awaitable[T]]) -> T | Exception:
@@ -196,18 +204,18 @@ class MessageLoop:
     async def _refuse(self, task: _Task, error: BudSimError, attempts: int) -> Outcome:
         name = type(error.__cause__ or error).__name__
         await self._bury(task.record, Cause(agent=task.agent, error=name, reason=str(error), attempts=attempts, at_s=self._now_s()))
-        await self._follow_up(task.agent, lambda: task.failed(error))
+        await self._follow_up(lambda: task.failed(error))
         return Outcome.DEAD_LETTER
 
-    async def _follow_up(self, agent: str, action: Callable[[], Awaitable[Sequence[OutgoingMessage]]]) -> None:
+    async def _follow_up(self, action: Callable[[], Awaitable[Sequence[OutgoingMessage]]]) -> None:
         """Do and send what follows a dead letter; an error in it cannot undo the dead letter and is logged."""
         messages = await self._tried(lambda: self._holds.watched(action, self._policy.attempt_s))
         error = messages if isinstance(messages, Exception) else await self._tried(lambda: self._publish_once(messages))
         if error is not None:
-            log.error("%s: nobody was told of a dead letter", agent, exc_info=error)
+            log.error("nobody was told of a dead letter", exc_info=error)
 
     async def _bury(self, record: Record, cause: Cause) -> None:
-        log.warning("%s: dead letter for %s/%s@%s: %s", cause.agent, record.topic, record.partition, record.offset, cause.reason)
+        log.warning("dead letter: %s", cause.reason)
         letter = dead_letter(record, cause, self._dead_letter_topic)
         await self._holds.available(lambda: self._send_dead_letter(letter))
 

@@ -16,14 +16,14 @@ from budsim.stream.producer import KafkaPublisher
 from tests.support.waiting import wait_until, wait_until_blocking
 
 ROOT = Path(__file__).resolve().parents[2]
-TOPICS = ("greetings", "answers", "news", "dead-letters")
+TOPICS = ("greetings", "answers", "news", "dead-letters", "worker-memory-changelog")
 
 
 class StreamBench:
     """Use as an async context manager: topics made on entry, workers ended on exit."""
 
-    def __init__(self, bootstrap: str, prefix: str, folder: Path, *, partitions: int = 2) -> None:
-        self.bootstrap, self.prefix, self.folder = bootstrap, prefix, folder
+    def __init__(self, bootstrap: str, prefix: str, folder: Path, *, partitions: int = 2, store: str = "none") -> None:
+        self.bootstrap, self.prefix, self.folder, self._store = bootstrap, prefix, folder, store
         self.publisher = KafkaPublisher(KafkaConnection(bootstrap=bootstrap))
         self._partitions = partitions
         self._workers: list[subprocess.Popen[bytes]] = []
@@ -44,7 +44,7 @@ class StreamBench:
         await self.publisher.stop()
 
     def start_worker(self, instance_id: str | None = None) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "tests.support.stream_worker", self.bootstrap, self.prefix, str(self.folder)]
+        command = [sys.executable, "-m", "tests.support.stream_worker", self.bootstrap, self.prefix, str(self.folder), self._store]
         with (self.folder / f"worker-{len(self._workers)}.log").open("wb") as log:
             worker = subprocess.Popen([*command, *([instance_id] if instance_id else [])], cwd=ROOT, stderr=log)
         self._workers.append(worker)

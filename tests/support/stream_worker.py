@@ -1,13 +1,13 @@
 """A worker for tests: answers each greeting on another topic; the greeting itself says what goes wrong.
 
-Run as: python -m tests.support.stream_worker BOOTSTRAP PREFIX FOLDER [INSTANCE_ID]. A file named `away` in FOLDER is an outage.
+Run as: python -m tests.support.stream_worker BOOTSTRAP PREFIX FOLDER STORE [INSTANCE_ID]. A file named `away` in FOLDER is an outage.
+With a STORE other than `none` it has a changelog-backed table, kept in FOLDER/tables.
 """
 
 import asyncio
 import json
-import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -19,11 +19,12 @@ from budsim.stream import compat
 from budsim.stream.codec import Codec, DecodeFailure, Received, Tombstone
 from budsim.stream.fuse import Fuse
 from budsim.stream.health import FlowProbe
+from budsim.stream.logs import configure
 from budsim.stream.loop import MessageLoop, RetryPolicy, Route
 from budsim.stream.producer import KafkaPublisher
 from budsim.stream.worker import WorkerOptions, at_stop, attach, create_faust_app, register, run_worker
 
-STALL_S = 2.0
+STALL_S = 1.0
 
 
 class Greeting(BaseModel):
@@ -32,9 +33,10 @@ class Greeting(BaseModel):
 
 
 class Greeter:
-    def __init__(self, prefix: str, folder: Path) -> None:
+    def __init__(self, prefix: str, folder: Path, table: MutableMapping[bytes, bytes]) -> None:
         self._prefix = prefix
         self._folder = folder
+        self._table = table
 
     async def handle(self, received: Received[Greeting]) -> Sequence[OutgoingMessage]:
         greeting = received.event
@@ -49,6 +51,11 @@ class Greeter:
                 await asyncio.sleep(0.02)
             case "endless":
                 await asyncio.Event().wait()
+            case "remember":
+                self._table[received.record.key or b""] = str(greeting.id).encode()
+            case "recall":
+                remembered = self._table.get(received.record.key or b"") or b"nothing"
+                return (self._answer(received.record.key, remembered.decode()),)
         return (self._answer(received.record.key, str(greeting.id)),)
 
     async def removed(self, tombstone: Tombstone) -> Sequence[OutgoingMessage]:
@@ -64,22 +71,29 @@ class Greeter:
         return OutgoingMessage(topic=self._prefix + "answers", key=key, value=text.encode())
 
 
-def main(bootstrap: str, prefix: str, folder: Path, instance_id: str | None = None) -> None:
-    logging.basicConfig(level="INFO", stream=sys.stderr)
+def main(bootstrap: str, prefix: str, folder: Path, store: str, instance_id: str | None = None) -> None:
+    configure("INFO")
     compat.install()
     connection = KafkaConnection(bootstrap=bootstrap)
-    options = WorkerOptions(app_id=prefix + "worker", data_folder=folder, store="memory://", table_partitions=2, instance_id=instance_id)
+    options = WorkerOptions(
+        app_id=prefix + "worker",
+        data_folder=folder / "tables",
+        store="memory://" if store == "none" else store,
+        table_partitions=2,
+        instance_id=instance_id,
+    )
     app = create_faust_app(connection, options)
+    table = {} if store == "none" else app.Table("memory", key_type=bytes, value_type=bytes, partitions=2)
     publisher = KafkaPublisher(connection)
     at_stop(app, publisher.stop)
     loop = MessageLoop(
         publisher=publisher,
         dead_letter_topic=prefix + "dead-letters",
         flow_active=lambda: bool(app.flow_control.is_active()),
-        policy=RetryPolicy(first_delay_s=0.1),
+        policy=RetryPolicy(first_delay_s=0.1, grace_s=1.0),
         fuse=Fuse(),
     )
-    greeter = Greeter(prefix, folder)
+    greeter = Greeter(prefix, folder, table)
     codec = Codec(Greeting, max_value_bytes=512 * 1024)
     route = Route(
         agent="greeter",

@@ -68,6 +68,7 @@ async def test_a_number_the_driver_refuses_is_not_unavailable_or_it_would_be_hel
         async with transaction(sessions) as session:
             await session.execute(insert(ClusterOffsetRow).values(partition=2**31, last_offset=0))
     assert "value out of int32 range" in str(refused.value)
+    assert "SQL parameters hidden" in str(refused.value)  # what callers sent stays out of logs
 
 
 async def test_a_value_the_server_refuses_is_not_unavailable(sessions):

@@ -118,3 +118,17 @@ def test_recovering_and_unassigned_workers_are_not_ready() -> None:
     assert not ward.probe.ready()["recovered"]
     ward.consumer.places = set()
     assert not ward.probe.ready()["assigned"]
+
+
+def test_lag_is_what_is_not_committed_by_topic_of_the_assigned_partitions() -> None:
+    ward = Ward()
+    assert ward.probe.lag() == {"greetings": 0}
+    ward.consumer._committed_offset[PLACE] = 4
+    assert ward.probe.lag() == {"greetings": 6}  # 10 − 4
+    ward.consumer._committed_offset[PLACE] = None
+    ward.consumer.place.position = 7
+    assert ward.probe.lag() == {"greetings": 3}  # 10 − 7: what was never committed counts from where it was fetched up to
+    ward.consumer.places = {TP("changelog", 0)}
+    assert ward.probe.lag() == {}
+    ward.app._consumer = None
+    assert ward.probe.lag() == {}

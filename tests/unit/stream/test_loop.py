@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
+from prometheus_client import REGISTRY
 
 from budsim.core.errors import BudSimError, InvalidInput, ModelNotFound, Unavailable
 from budsim.services.ports import OutgoingMessage
@@ -277,6 +278,22 @@ async def test_a_message_is_acknowledged_only_after_its_results_are_with_the_bro
     stream = FakeStream([5, 6], desk.publisher)
     await desk.loop.run(FakeApp(stream), stream, desk.route())
     assert stream.acknowledged == [(5, 1), (6, 2)]
+
+
+async def test_outcomes_an_open_fuse_and_what_was_given_up_are_seen_by_prometheus() -> None:
+    def seen(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(name, {"agent": "greeter", **labels}) or 0.0
+
+    desk = Desk(fuse=Fuse(minimum=1))
+    before = seen("budsim_messages_total", outcome="dead_letter"), seen("budsim_failed_attempts_total"), seen("budsim_given_up_total")
+    desk.script = [KeyError("a")] * 3
+    await desk.conclude()
+    assert REGISTRY.get_sample_value("budsim_fuse_open") == 1.0
+    desk.flow.suspend()
+    stream = FakeStream([5], desk.publisher)
+    await desk.loop.run(FakeApp(stream), stream, desk.route())
+    after = seen("budsim_messages_total", outcome="dead_letter"), seen("budsim_failed_attempts_total"), seen("budsim_given_up_total")
+    assert [new - old for old, new in zip(before, after, strict=True)] == [1, 3, 1]
 
 
 async def test_a_message_given_up_is_forgotten_unacknowledged() -> None:
