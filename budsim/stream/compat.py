@@ -1,7 +1,9 @@
 """Fixes for faust-streaming 0.15.3, applied by the entry point and never at import.
 
-It loses or repeats events where recovery ends (issue 596 of faust-streaming/faust), where offsets are committed (606), where
-partitions are revoked (502), and where a stream skips an event; each fix has a regression test that fails without it.
+It loses or repeats events in three places that are open issues of github.com/faust-streaming/faust: where recovery ends (596, and
+216 for workers without tables), where offsets are committed (606) and where partitions are revoked (502); and, without its
+compiled modules, where a stream skips an event. Each fix has a regression test that runs Faust's own class as it comes and mended,
+and fails without the fix: tests/unit/stream/test_compat.py.
 """
 
 import asyncio
@@ -50,8 +52,10 @@ def install() -> None:
 def fix_recovery_race(recovery: Any = Recovery) -> None:
     """Issue 596: after recovery, seek and clear the queues before the fetcher may hand anything to agents.
 
-    Faust makes the partitions fetchable first; what is fetched before the queues are cleared counts as read and is lost. The same
-    holds without tables, for a worker that had no partitions when the rebalance began.
+    Where: faust/tables/recovery.py, `on_recovery_completed` and, without tables, `_resume_streams`. Both resume the partitions,
+    wait for the seek, and only then call `flow_control.resume()`, which clears every queue. What the fetcher, a task of its own,
+    delivers between the two is read and gone: the events above it are acknowledged, and then either the gap blocks every later
+    commit or a restart begins behind it. Here the gate is closed first, and opened once positions and queues agree.
     """
     _replace(recovery, "on_recovery_completed", _recovered)
     _replace(recovery, "_resume_streams", _resumed)
@@ -105,7 +109,13 @@ async def _open_gate(self: Any, generation_id: int) -> bool:
 
 
 def fix_acknowledged_gap(consumer: Any = Consumer) -> None:
-    """Issue 606: never commit past the smallest offset that was read and not acknowledged."""
+    """Issue 606: never commit past the smallest offset that was read and not acknowledged.
+
+    Where: faust/transport/consumer.py, `_new_offset`. It takes a run of acknowledged offsets that begins one above the committed
+    offset for the continuation of what was committed, though the message between is still in hand; offsets it has noted as gaps of
+    a compacted topic it takes for acknowledged, though the message at the gap's end is in hand. A restart then begins behind
+    messages nobody has finished. Here only what lies under the first message in hand is offered to it.
+    """
     original = consumer._new_offset
 
     def new_offset(self: Any, tp: Any) -> Any:
@@ -124,7 +134,12 @@ def fix_acknowledged_gap(consumer: Any = Consumer) -> None:
 
 
 def fix_revoke_order(consumer: Any = Consumer) -> None:
-    """Issue 502: acknowledgements are kept until the app has made its last commit, and forgotten only then."""
+    """Issue 502: acknowledgements are kept until the app has made its last commit, and forgotten only then.
+
+    Where: faust/transport/consumer.py, `on_partitions_revoked`. It drops what was acknowledged before it calls the app, which
+    waits for the messages in hand and commits: nothing is left to commit, and the next owner does the work a second time. Here
+    the read positions go first, so that nothing new is counted, and the acknowledgements last.
+    """
     _replace(consumer, "on_partitions_revoked", _revoked)
 
 
@@ -158,7 +173,8 @@ def fix_skipped_acknowledged(consumer: Any = Consumer) -> None:
 def shorten_fetch_wait() -> None:
     """Let an empty fetch return after 0.1 s, not after the 1.5 s that Faust gives no setting for.
 
-    While a fetch waits at the broker, partitions whose records were taken meanwhile are not part of it and their next record waits.
+    Where: faust/transport/drivers/aiokafka.py, `_create_worker_consumer`. While a fetch waits at the broker, partitions whose
+    records were taken meanwhile are not part of it and their next record waits.
     """
     original = AIOKafkaConsumerThread._create_worker_consumer
 

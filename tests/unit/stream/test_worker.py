@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faust.types.enums import ProcessingGuarantee
 
 from budsim.services.connection import KafkaConnection
 from budsim.stream.holds import RetryPolicy
@@ -23,6 +24,7 @@ def test_the_settings_that_carry_the_guarantees_are_set(tmp_path: Path) -> None:
     assert (conf.producer_request_timeout, conf.producer_max_request_size) == (20.0, 2 * 1024 * 1024)
     assert (conf.topic_allow_declare, conf.topic_disable_leader, conf.web_enabled, conf.stream_wait_empty) == (False, True, False, True)
     assert conf.consumer_group_instance_id == "eval-1"
+    assert conf.processing_guarantee == ProcessingGuarantee.AT_LEAST_ONCE
 
 
 def test_an_app_shows_neither_tables_nor_other_workers_over_http(tmp_path: Path) -> None:
