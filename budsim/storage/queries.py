@@ -91,6 +91,8 @@ class BlacklistView:
     entry: BlacklistEntry
 
 
+_FAILURE = WorkflowRow.result["failure"]
+_WHY = func.concat_ws(". ", _FAILURE["message"].astext, func.nullif(_FAILURE["remedy"].astext, ""))
 _SUMMARY: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...] = (
     WorkflowRow.id,
     WorkflowRow.status,
@@ -101,7 +103,7 @@ _SUMMARY: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...] = (
     WorkflowRow.parts_done,
     WorkflowRow.created_at,
     WorkflowRow.finished_at,
-    WorkflowRow.result["failure"]["message"].astext.label("failure"),
+    func.nullif(_WHY, "").label("failure"),
 )
 
 

@@ -98,13 +98,13 @@ async def test_a_token_for_one_cluster_sees_the_workflows_that_named_it(queries,
 
 async def test_a_failed_workflow_says_why_in_every_list(queries, workflows):
     request = make_request()
-    failure = Failure(code="model_not_found", message="nobody knows this model")
+    failure = Failure(code="model_not_found", message="nobody knows this model", remedy="spell it out")
     await workflows.insert_if_absent(request)
     async with workflows.locked(request.workflow_id) as workflow:
         answer = Recommendation(workflow_id=str(request.workflow_id), completion=Completion.FAILED, clusters=(), failure=failure)
         await workflow.finish(WorkflowStatus.FAILED, answer)
     (view,), _ = await queries.page(WorkflowFilter(), page=1, limit=10)
-    assert view.failure == "nobody knows this model"
+    assert view.failure == "nobody knows this model. spell it out"
 
 
 async def test_a_configuration_has_the_project_of_its_workflow_and_its_own_cluster(queries, workflows):
