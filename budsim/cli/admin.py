@@ -1,4 +1,4 @@
-"""Commands for whoever runs BudSim: topics, schema, tokens, dead letters, settings, doctor."""
+"""Commands for whoever runs BudSim: topics, schema, dead letters, settings, doctor."""
 
 import asyncio
 import importlib.util
@@ -18,13 +18,11 @@ from budsim.config import Settings, load_settings, settings_markdown
 from budsim.core.errors import BudSimError, InvalidInput
 from budsim.core.model.catalogue import catalogue as model_catalogue
 from budsim.storage import migrate
-from budsim.storage.engine import create_engine, create_sessions
-from budsim.storage.tokens import PostgresTokens
 from budsim.stream.dead_letters import DeadLetter
 from budsim.stream.producer import KafkaPublisher
 from topics import catalogue
 
-topics, database, token, dlq = typer.Typer(), typer.Typer(), typer.Typer(), typer.Typer()
+topics, database, dlq = typer.Typer(), typer.Typer(), typer.Typer()
 console = Console()
 TOP_LEVEL = ("agents", "topics", "tables")
 
@@ -73,24 +71,6 @@ def downgrade(revision: str = "base") -> None:
 def current() -> None:
     """Show the revision the database is at."""
     console.print(asyncio.run(migrate.current(load_settings().database_url)) or "empty")
-
-
-@token.command()
-def create(
-    name: Annotated[str, typer.Argument(help="What the token is for")],
-    project: Annotated[list[str] | None, typer.Option(help="Limit it to a project; may be given again")] = None,
-    cluster: Annotated[list[str] | None, typer.Option(help="Limit it to a cluster; may be given again")] = None,
-) -> None:
-    """Create an API token and show its secret, once."""
-    tokens = PostgresTokens(create_sessions(create_engine(load_settings().database_url)))
-    console.print(asyncio.run(tokens.create(name, projects=project or None, clusters=cluster or None)), soft_wrap=True, highlight=False)
-
-
-@token.command()
-def revoke(name: str) -> None:
-    """Revoke every token of a name."""
-    tokens = PostgresTokens(create_sessions(create_engine(load_settings().database_url)))
-    console.print(f"{asyncio.run(tokens.revoke(name))} revoked")
 
 
 async def _dead_letters(settings: Settings) -> list[DeadLetter]:

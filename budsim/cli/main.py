@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from budsim.cli import admin, ask, clusters, schemas, servers
+from budsim.cli import admin, ask, clusters, schemas, servers, tokens
 from budsim.core.errors import BudSimError, Unavailable
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
 for group, name, text in (
     (admin.topics, "topics", "Kafka topics"),
     (admin.database, "db", "PostgreSQL schema"),
-    (admin.token, "token", "API tokens"),
+    (tokens.token, "token", "API tokens"),
     (admin.dlq, "dlq", "Dead letters"),
     (clusters.clusters, "clusters", "Cluster topologies"),
     (schemas.schemas, "schemas", "JSON Schemas and AsyncAPI document of the messages"),
