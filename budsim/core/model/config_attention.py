@@ -7,8 +7,7 @@ from budsim.core.model import config_families as families
 from budsim.core.model.config_fields import Fields
 from budsim.core.model.spec import AttentionKind, AttentionSpec
 
-FULL, LINEAR = "full_attention", "linear_attention"
-_SLIDING = ("sliding_attention", "chunked_attention")
+FULL, LINEAR, SLIDING, CHUNKED = "full_attention", "linear_attention", "sliding_attention", "chunked_attention"
 
 
 def attention_layers(fields: Fields, *, layers: int, hidden: int) -> tuple[AttentionSpec, ...]:
@@ -30,17 +29,16 @@ def attention_layers(fields: Fields, *, layers: int, hidden: int) -> tuple[Atten
 def _of_kind(fields: Fields, kind: str, *, whole: AttentionSpec, hidden: int) -> AttentionSpec:
     if kind == FULL:
         return whole
-    if kind in _SLIDING:
-        window = (
-            fields.optional("attention_chunk_size") if kind == "chunked_attention" else fields.optional("sliding_window", "local_attention")
-        )
-        return replace(whole, window=window)
+    if kind == CHUNKED:
+        return replace(whole, window=fields.optional("attention_chunk_size"))
+    if kind == SLIDING:
+        return replace(whole, window=fields.optional("sliding_window", "local_attention"))
     if kind == LINEAR:
         return _gated_delta_net(fields, hidden)
     raise UnsupportedModel(
         f"the config of {fields.model_id} has layer_types {kind!r}",
         param="pretrained_model_uri",
-        remedy=f"layers of {FULL}, {', '.join(_SLIDING)} and {LINEAR} can be read",
+        remedy=f"layers of {FULL}, {SLIDING}, {CHUNKED} and {LINEAR} can be read",
     )
 
 
@@ -50,27 +48,32 @@ def _kinds(fields: Fields, layers: int) -> tuple[str, ...]:
         return (listed + (listed[-1],) * layers)[:layers]
     every = families.LINEAR_EVERY.get(fields.model_type)
     if every:
-        every = fields.optional("full_attention_interval") or every
-        return tuple(LINEAR if (index + 1) % every else FULL for index in range(layers))
+        return _last_of(fields.optional("full_attention_interval") or every, layers, other=LINEAR)
     return _windows(fields, layers)
 
 
 def _windows(fields: Fields, layers: int) -> tuple[str, ...]:
     """Return which layers slide, by the type's pattern; a window without a pattern holds for every layer."""
     if fields.optional("attention_chunk_size"):
-        every = families.FULL_EVERY.get(fields.model_type, 4)
-        return tuple("chunked_attention" if (index + 1) % every else FULL for index in range(layers))
+        return _last_of(families.FULL_EVERY.get(fields.model_type, 4), layers, other=CHUNKED)
     if fields.flag("use_sliding_window") is False or not fields.optional("sliding_window", "local_attention"):
         return (FULL,) * layers
-    first = families.FULL_FIRST.get(fields.model_type)
-    if first:
-        return tuple("sliding_attention" if index % first else FULL for index in range(layers))
-    pattern = families.FULL_EVERY.get(fields.model_type)
-    if pattern:
-        pattern = fields.optional("sliding_window_pattern") or pattern
-        return tuple("sliding_attention" if (index + 1) % pattern else FULL for index in range(layers))
+    return _sliding(fields, layers)
+
+
+def _sliding(fields: Fields, layers: int) -> tuple[str, ...]:
+    if fields.model_type in families.FULL_FIRST:
+        first = families.FULL_FIRST[fields.model_type]
+        return tuple(SLIDING if index % first else FULL for index in range(layers))
+    if fields.model_type in families.FULL_EVERY:
+        return _last_of(fields.optional("sliding_window_pattern") or families.FULL_EVERY[fields.model_type], layers, other=SLIDING)
     start = min(layers, fields.optional("max_window_layers") or 0) if fields.flag("use_sliding_window") else 0
-    return (FULL,) * start + ("sliding_attention",) * (layers - start)
+    return (FULL,) * start + (SLIDING,) * (layers - start)
+
+
+def _last_of(every: int, layers: int, *, other: str) -> tuple[str, ...]:
+    """Return layers of which the last of each group sees everything."""
+    return tuple(other if (index + 1) % every else FULL for index in range(layers))
 
 
 def _gqa(fields: Fields, hidden: int) -> AttentionSpec:
@@ -105,15 +108,15 @@ def _kv_heads(fields: Fields, heads: int) -> int:
 def _beside(fields: Fields, *, hidden: int, heads: int, head_dim: int, bias: bool) -> int:
     """Return what a layer holds beside its four projections: further norms, norm biases, the output's bias, gates and sinks."""
     kind = fields.model_type
-    qk_norms = kind in families.QUERY_KEY_NORMS or bool(fields.flag("use_qk_norm"))
-    return (
-        (2 * head_dim if qk_norms else 0)
-        + (2 * hidden if kind in families.FOUR_NORMS else 0)
-        + (2 * hidden if kind in families.LAYER_NORM else 0)
-        + (hidden if bias and kind in families.BIASED_OUTPUT else 0)
-        + (hidden * heads * head_dim if kind in families.GATED_ATTENTION else 0)
-        + (heads if kind == "gpt_oss" else 0)
+    held = (
+        (kind in families.QUERY_KEY_NORMS or bool(fields.flag("use_qk_norm")), 2 * head_dim),
+        (kind in families.FOUR_NORMS, 2 * hidden),
+        (kind in families.LAYER_NORM, 2 * hidden),
+        (bias and kind in families.BIASED_OUTPUT, hidden),
+        (kind in families.GATED_ATTENTION, hidden * heads * head_dim),
+        (kind == "gpt_oss", heads),
     )
+    return sum(parameters for is_there, parameters in held if is_there)
 
 
 def _mla(fields: Fields) -> AttentionSpec:

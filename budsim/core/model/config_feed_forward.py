@@ -29,11 +29,17 @@ def _routed_layers(fields: Fields, layers: int) -> tuple[bool, ...]:
     listed = fields.numbers("moe_layer_freq")
     if len(listed) == layers:
         return tuple(bool(value) for value in listed)
-    first = fields.optional("first_k_dense_replace", "moe_layer_start_index", "num_dense_layers") or 0
-    step = fields.optional("decoder_sparse_step", "interleave_moe_layer_step") or 1
-    every = fields.optional("moe_layer_freq", "moe_layer_interval") or 1
-    apart = set(fields.numbers("mlp_only_layers"))
-    return tuple(index >= first and index not in apart and (index + 1) % step == 0 and index % every == 0 for index in range(layers))
+    routed = set(range(_sized(fields, "first_k_dense_replace", "moe_layer_start_index", "num_dense_layers", otherwise=0), layers))
+    step = _sized(fields, "decoder_sparse_step", "interleave_moe_layer_step", otherwise=1)
+    routed &= set(range(step - 1, layers, step))
+    routed &= set(range(0, layers, _sized(fields, "moe_layer_freq", "moe_layer_interval", otherwise=1)))
+    routed -= set(fields.numbers("mlp_only_layers"))
+    return tuple(index in routed for index in range(layers))
+
+
+def _sized(fields: Fields, *names: str, otherwise: int) -> int:
+    found = fields.optional(*names)
+    return otherwise if found is None else found
 
 
 def _dense(fields: Fields, hidden: int) -> FeedForwardSpec:

@@ -10,6 +10,7 @@ from budsim.core.model.spec import Precision, Quantization
 
 _ALIASES = {"fbgemm_fp8": "fp8", "gptq_marlin": "gptq", "awq_marlin": "awq"}
 MOST_BITS = 32  # of one weight: fp32
+COMPRESSED_BITS = 8.0  # of compressed-tensors where a config does not say: its QuantizationArgs.num_bits
 _MODELOPT = {"nvfp4": "nvfp4", "fp8": "fp8"}
 
 
@@ -31,12 +32,21 @@ def read_quantization(config: Mapping[str, Any], *, model_id: str = "the model")
 def _plain(section: Mapping[str, Any], name: str, model_id: str) -> Quantization:
     """Return a method that states bits and group size at the top."""
     found = METHODS.get(name)
-    bits = section.get("bits") or section.get("w_bit") or (found.weight_bits if found else None)
-    if isinstance(bits, bool) or not isinstance(bits, int | float) or not 0 < bits <= MOST_BITS:
-        raise _unread(model_id, f"quant_method {name!r} with bits {bits!r}")
-    group = section.get("group_size", section.get("q_group_size", found.group_size if found else 0))
-    known = found or Quantization(method=name, weight_bits=float(bits))
-    return replace(known, weight_bits=float(bits), group_size=_group(group))
+    stated = section.get("bits") or section.get("w_bit")
+    if found and stated is None:
+        stated = found.weight_bits
+    bits = _bits(stated)
+    if bits is None:
+        raise _unread(model_id, f"quant_method {name!r} with bits {stated!r}")
+    known = found or Quantization(method=name, weight_bits=bits)
+    group = section.get("group_size", section.get("q_group_size", known.group_size))
+    return replace(known, weight_bits=bits, group_size=_group(group))
+
+
+def _bits(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value <= MOST_BITS else None
 
 
 def _bitsandbytes(section: Mapping[str, Any], _: str) -> Quantization:
@@ -61,9 +71,7 @@ def _modelopt(section: Mapping[str, Any], model_id: str) -> Quantization:
 
 
 def _quark(section: Mapping[str, Any], model_id: str) -> Quantization:
-    every = section.get("global_quant_config")
-    weight = every.get("weight") if isinstance(every, Mapping) else None
-    dtype = str(weight.get("dtype") if isinstance(weight, Mapping) else "").lower()
+    dtype = str(_inner(_inner(section, "global_quant_config"), "weight").get("dtype", "")).lower()
     known = {"fp4": "mxfp4", "fp8_e4m3": "fp8", "int8": "int8"}
     if dtype not in known:
         raise _unread(model_id, f"quark weight dtype {dtype!r}")
@@ -71,17 +79,21 @@ def _quark(section: Mapping[str, Any], model_id: str) -> Quantization:
 
 
 def _compressed_tensors(section: Mapping[str, Any], _: str) -> Quantization:
-    groups = section.get("config_groups")
-    first = next(iter(groups.values()), None) if isinstance(groups, Mapping) else None
-    layer: Mapping[str, Any] = first if isinstance(first, Mapping) else {}
-    weights = layer.get("weights")
-    stored: Mapping[str, Any] = weights if isinstance(weights, Mapping) else {}
-    bits = stored.get("num_bits")
-    bits = float(bits) if isinstance(bits, int | float) else 8.0
-    if str(stored.get("type")) == "float" and bits == 4:
+    groups = _inner(section, "config_groups")
+    layer = _inner(groups, next(iter(groups), ""))
+    stored = _inner(layer, "weights")
+    is_float = stored.get("type") == "float"
+    bits = _bits(stored.get("num_bits")) or COMPRESSED_BITS
+    if is_float and bits == METHODS["nvfp4"].weight_bits:
         return replace(METHODS["nvfp4"], method="compressed-tensors")
-    meets = (Precision.FP8 if str(stored.get("type")) == "float" else Precision.INT8) if layer.get("input_activations") else Precision.BF16
+    narrow = Precision.FP8 if is_float else Precision.INT8
+    meets = narrow if layer.get("input_activations") else Precision.BF16
     return Quantization(method="compressed-tensors", weight_bits=bits, group_size=_group(stored.get("group_size")), activation=meets)
+
+
+def _inner(section: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = section.get(name)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _unread(model_id: str, what: str) -> UnsupportedModel:
