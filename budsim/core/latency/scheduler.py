@@ -54,11 +54,11 @@ def steady_latency(case: Case, memory: MemoryPlan) -> Latency:
     decode, prompt = _decode(case, running), prompt_time(case)
     others = np.maximum(0.0, running - 1.0)
     added = prompt.added_s / case.candidates.pipeline_parallel
-    ahead = prompts_ahead(others, prompt_s=added, between_s=case.overheads.per_request_s + steps * decode.total_s)
+    ahead = prompts_ahead(others, prompt_s=added, decode_s=steps * decode.total_s)
     shared = (others - ahead) * added / max(1.0, steps)
     tpot = decode.total_s + shared
-    # an arrival finds a step half done when others run
-    joining = np.where(others > 0.0, 0.5 * tpot, 0.0)
+    # an arrival finds a step half done when others run; the prompt it may hold is among those ahead
+    joining = np.where(others > 0.0, 0.5 * decode.total_s, 0.0)
     first = case.overheads.per_request_s + joining + (ahead + case.overheads.start_burst * others) * added + prompt.alone_s
     queue = np.maximum(0.0, users - slots) / slots * (first + steps * tpot)
     ttft = queue + first
@@ -73,7 +73,7 @@ def steady_latency(case: Case, memory: MemoryPlan) -> Latency:
     )
 
 
-def prompts_ahead(others: FloatArray, *, prompt_s: FloatArray, between_s: FloatArray) -> FloatArray:
+def prompts_ahead(others: FloatArray, *, prompt_s: FloatArray, decode_s: FloatArray) -> FloatArray:
     """Return how many prompts of others stand before one that arrives, once the users of a closed loop have drifted apart, shape (n,).
 
     Each of the others is at its prompt for its share of a request's own work, so all of them with one output token and hardly any with
@@ -82,12 +82,12 @@ def prompts_ahead(others: FloatArray, *, prompt_s: FloatArray, between_s: FloatA
     Args:
         others: Other sequences that run, shape (n,).
         prompt_s: What a prompt takes of the devices, shape (n,). [s]
-        between_s: What a request takes besides: its decode steps and the engine's handling, shape (n,). [s]
+        decode_s: What its decode steps take without them, shape (n,). [s]
 
     Source:
-        Closed network of one queue: Q = N·W/(W + Z) with W = s·(1 + Q), and the cycle W + Z = (N + 1)·s + the work besides.
+        Closed network of one queue: Q = N·W/(W + Z) with W = s·(1 + Q), and the cycle W + Z = (N + 1)·s + decoding.
     """
-    return np.asarray(others * prompt_s / (prompt_s + between_s))
+    return np.asarray(others * prompt_s / (prompt_s + decode_s))
 
 
 def running_slots(case: Case, memory: MemoryPlan) -> FloatArray:
