@@ -9,12 +9,14 @@ from typing import Any
 
 from budsim.adapters.launch import die_with_parent
 
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # one each: the pool has as many processes as it may use cores
+
 
 def _main() -> None:
     descriptor, parent_pid = map(int, sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     die_with_parent(signal.SIGKILL, parent_pid)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and XGBoost are loaded by the first call
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # before numpy and XGBoost are loaded by the first call
     with ThreadPoolExecutor(max_workers=1) as computing:
         serve(Connection(descriptor), computing)
 

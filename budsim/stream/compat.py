@@ -170,17 +170,17 @@ def fix_skipped_acknowledged(consumer: Any = Consumer) -> None:
     _replace(consumer, "ack", ack)
 
 
-def shorten_fetch_wait() -> None:
+def shorten_fetch_wait(thread: Any = AIOKafkaConsumerThread) -> None:
     """Let an empty fetch return after 0.1 s, not after the 1.5 s that Faust gives no setting for.
 
     Where: faust/transport/drivers/aiokafka.py, `_create_worker_consumer`. While a fetch waits at the broker, partitions whose
     records were taken meanwhile are not part of it and their next record waits.
     """
-    original = AIOKafkaConsumerThread._create_worker_consumer
+    original = thread._create_worker_consumer
 
     def create(self: Any, transport: Any) -> Any:
         consumer = original(self, transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
-    _replace(AIOKafkaConsumerThread, "_create_worker_consumer", create)
+    _replace(thread, "_create_worker_consumer", create)

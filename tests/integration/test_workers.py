@@ -10,8 +10,10 @@ from uuid import uuid4
 import aiohttp
 import psutil
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from budsim.adapters.embedded_kafka import EmbeddedKafka
+from budsim.app import topic_specs
 from tests.support.databases import Database
 from tests.support.stack import Stack, example_request, running_stack
 from tests.support.waiting import wait_until
@@ -56,6 +58,15 @@ async def asked(port: int, path: str) -> tuple[int, str]:
         return 0, repr(error)
 
 
+async def topics_of(stack: Stack) -> set[str]:
+    admin = AIOKafkaAdminClient(**stack.settings.kafka.options())
+    await admin.start()
+    try:
+        return {name for name in await admin.list_topics() if name.startswith(stack.settings.topic_prefix)}
+    finally:
+        await admin.close()
+
+
 async def is_ready(port: int) -> bool:
     return (await asked(port, "/ready"))[0] == 200
 
@@ -78,6 +89,7 @@ async def test_a_worker_tells_health_readiness_and_metrics_on_its_one_port_and_l
     await stack.answer(workflow_id, deadline_s=60)  # now every producer and pool of connections is open
     computing = psutil.Process(stack.processes["eval-0"].pid).children()
     assert computing
+    assert await topics_of(stack) == {spec.name for spec in topic_specs(stack.settings)}  # Faust has created none
     for name in ports:
         assert stack.kill(name, signal.SIGTERM) == 0
         log = (stack.folder / f"{name}.log").read_text()

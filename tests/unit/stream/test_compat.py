@@ -2,13 +2,14 @@
 
 import asyncio
 import importlib.util
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import faust
 import pytest
 from faust.tables import recovery as recovery_module
 from faust.transport import consumer as consumer_module
+from faust.transport.drivers import aiokafka as driver_module
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode.utils.queues import FlowControlQueue
@@ -139,6 +140,16 @@ async def test_an_event_a_stream_skipped_is_not_committed(app: faust.App, mended
     consumer.ack(skipped)
     consumer.ack(handled)
     assert await committed(consumer) == (6 if mended else 7)
+
+
+@AS_IT_COMES_AND_MENDED
+async def test_an_empty_fetch_returns_soon(app: faust.App, mended: bool) -> None:
+    thread = pristine(driver_module).AIOKafkaConsumerThread
+    if mended:
+        compat.shorten_fetch_wait(thread)
+    starting = SimpleNamespace(app=app, consumer=SimpleNamespace(in_transaction=False))
+    client = thread._create_worker_consumer(starting, app.transport)
+    assert client._fetch_max_wait_ms == (compat.FETCH_WAIT_MS if mended else 1500)
 
 
 class FetchingConsumer:
