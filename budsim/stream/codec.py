@@ -2,15 +2,15 @@
 
 import base64
 import binascii
-import json
-import math
 import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
+
+from budsim.stream.strict_json import NotJson, strict_json
 
 E = TypeVar("E", bound=BaseModel)
 Headers = tuple[tuple[str, bytes], ...]
@@ -18,11 +18,6 @@ STRUCTURED = "application/cloudevents+json"
 SHOWN_ERRORS = 5
 SHOWN_CHARACTERS = 120  # of a wrong value that an error repeats
 _WORKFLOW_ID = re.compile(rb'"workflow_id"\s*:\s*"([0-9a-fA-F-]{32,36})"')
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # PostgreSQL keeps no such character
-
-
-class NotJson(ValueError):
-    """The text is JSON to nobody, or to nobody else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,25 +142,6 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 2 * SHOWN_CHARACTERS else text[: 2 * SHOWN_CHARACTERS] + "…"
 
 
-def strict_json(value: bytes) -> Any:
-    """Return JSON that every reader and PostgreSQL take.
-
-    Raises:
-        NotJson: It is not, or not in UTF-8.
-        RecursionError: It is nested too deep.
-    """
-    try:
-        text = value.decode("utf-8-sig")
-        body = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-        if "\\ud" in text.lower():  # half a surrogate pair is no character: it could not be written again
-            json.dumps(body, ensure_ascii=False).encode()
-    except ValueError as error:
-        raise NotJson(str(error)) from error
-    if _NUL.search(text):
-        raise NotJson("a string holds the character \\u0000")
-    return body
-
-
 def _is_structured(headers: Headers, body: object) -> bool:
     if not isinstance(body, dict):
         return False
@@ -198,14 +174,3 @@ def _bytes(value: object) -> bytes:
     if value is None:
         return b""
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "backslashreplace")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise NotJson(f"{text[:40]} is beyond what a number can be")
-    return number
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise NotJson(f"{name} is not a JSON number")

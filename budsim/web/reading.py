@@ -10,7 +10,7 @@ from aiohttp import ClientPayloadError, web
 from pydantic import BaseModel
 
 from budsim.core.errors import InvalidInput
-from budsim.stream.codec import NotJson, strict_json
+from budsim.stream.strict_json import NotJson, strict_json
 from budsim.web.failures import Handler, UnreadableBody
 
 E = TypeVar("E", bound=BaseModel)

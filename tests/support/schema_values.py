@@ -38,9 +38,9 @@ def of_type(schema: Schema, root: Schema) -> st.SearchStrategy[Any]:
         case "integer":
             return bounded(schema, st.integers)
         case "number":
-            return bounded(schema, st.floats, allow_nan=False, allow_infinity=False) | bounded(schema, st.integers)
+            return bounded(schema, st.floats, allow_nan=False, allow_infinity=False)
         case "string":
-            least, most = schema.get("minLength", 0), schema.get("maxLength", LONG)
+            least, most = schema.get("minLength", 0), min(LONG, schema.get("maxLength", LONG))
             text = st.text(TEXT, min_size=least, max_size=most) if least <= most else st.nothing()
             return FORMATS.get(schema.get("format", ""), text)
         case "array":
