@@ -3,16 +3,17 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from budsim.adapters.embedded_kafka import EmbeddedKafka
 from tests.support.databases import Database
-from tests.support.stack import Stack, example_request, running_stack, wait_for
+from tests.support.invariants import Expectation, check, completed, gather_evidence
+from tests.support.stack import Stack, running_stack, two_groups_cluster
 
 pytestmark = pytest.mark.chaos
 REQUESTS = 200
+PARTS = 4
 
 
 @pytest.fixture
@@ -24,35 +25,21 @@ def stack(
         yield running
 
 
-async def test_two_hundred_requests_survive_a_killed_and_a_stopped_worker(stack: Stack) -> None:
-    await stack.report_examples()
-    ids = [uuid4() for _ in range(REQUESTS)]
-    await stack.send(*(stack.messages.request(example_request(deadline_s=300), workflow_id) for workflow_id in ids))
-
-    async def done() -> int:
-        rows = await stack.rows("SELECT count(*) AS n FROM workflows WHERE status = 'COMPLETED'")
-        return int(rows[0]["n"])
-
-    async def some() -> bool:
-        return await done() >= 10
-
-    async def everything() -> bool:
-        return await done() == REQUESTS
-
-    await wait_for(some, deadline_s=60)
+@pytest.mark.parametrize("keys", [12, 2])
+async def test_of_two_hundred_requests_none_is_lost_or_partial_when_one_eval_worker_is_killed_and_another_stopped(
+    stack: Stack, keys: int
+) -> None:
+    clusters = [f"cluster-{number}" for number in range(keys)]
+    await stack.report_clusters(*map(two_groups_cluster, clusters))
+    await stack.ready("eval-0", "eval-1")
+    ids = await stack.ask(count=REQUESTS, cluster_ids=clusters, deadline_s=300)
+    await stack.wait_ended(ids, deadline_s=90, at_least=20)
     stack.kill("eval-0", signal.SIGKILL)
     stack.start("eval-2")
-    stack.kill("eval-1", signal.SIGTERM)
-    await wait_for(everything, deadline_s=150)
-
-    async def all_sent() -> bool:
-        return len(await stack.answers()) == REQUESTS
-
-    await wait_for(all_sent, deadline_s=30)
-    answers = await stack.answers()
-    assert set(answers) == {str(workflow_id) for workflow_id in ids}
-    for found in answers.values():
-        assert len({ce_id for ce_id, _ in found}) == 1
-        assert {answer.status for _, answer in found} == {"completed"}
-    doubled = await stack.rows("SELECT part_id, rank FROM simulation_results GROUP BY part_id, rank, workflow_id HAVING count(*) > 1")
-    assert doubled == []
+    await stack.wait_ended(ids, deadline_s=120, at_least=80)
+    assert stack.terminate("eval-1") < 10
+    await stack.wait_ended(ids, deadline_s=240)
+    await stack.drained()
+    evidence = await gather_evidence(stack)
+    check(evidence, Expectation(statuses=completed(ids), parts=PARTS))
+    assert len({row["key"] for row in evidence.parts}) == keys

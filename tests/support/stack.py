@@ -3,28 +3,42 @@
 import asyncio
 import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
+from aiokafka.admin import AIOKafkaAdminClient
 
 from budsim.adapters.clock import SystemClock
 from budsim.adapters.wire.messages import KafkaMessages
 from budsim.app import topic_specs
 from budsim.cli.admin import topic_admin
 from budsim.cli.ask import send
-from budsim.cli.kafka import read_all
+from budsim.cli.kafka import read_all, reader
 from budsim.cli.servers import start_process
 from budsim.config import Settings, load_settings
 from budsim.services.ports import OutgoingMessage
+from tests.support.waiting import wait_until
 from topics import catalogue
 from topics.clusters import ClusterUpdated
 from topics.recommendations import RecommendationMade
 from topics.simulation_requests import SimulationRequested
 
+INPUT_TOPICS = (
+    catalogue.SIMULATION_REQUESTS,
+    catalogue.EVALUATIONS,
+    catalogue.SEARCHES,
+    catalogue.WORKFLOW_EVENTS,
+    catalogue.FEEDBACK,
+    catalogue.BLACKLIST_UPDATES,
+    catalogue.CLUSTERS,
+)
 EXAMPLES = Path(__file__).resolve().parents[2] / "budsim" / "cli" / "examples"
 
 
@@ -44,6 +58,20 @@ class Stack:
         process = self.processes.pop(name)
         process.send_signal(number)
         return process.wait(15)
+
+    def terminate(self, name: str) -> float:
+        """Stop a worker by SIGTERM and return how long it took; it must end well. [s]"""
+        started_s = time.monotonic()
+        assert self.kill(name, signal.SIGTERM) == 0
+        return time.monotonic() - started_s
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+
+    async def ready(self, *names: str, deadline_s: float = 60.0) -> None:
+        """Wait until these workers have their partitions."""
+        for name in names:
+            await wait_until(lambda: "Worker ready" in self.log(name), deadline_s, what=f"{name} is ready")  # noqa: B023 asked at once
 
     async def send(self, *messages: OutgoingMessage) -> None:
         await send(self.settings, list(messages))
@@ -67,6 +95,64 @@ class Stack:
             return found[0][1] if found else None
 
         return await wait_for(there, deadline_s=deadline_s)
+
+    async def ask(self, *, count: int = 1, cluster_ids: Sequence[str | None] = (None,), **changes: object) -> list[UUID]:
+        """Send so many requests at once, over these clusters in turn, and return their ids."""
+        ids = [uuid4() for _ in range(count)]
+        asked = zip(ids, cycle(cluster_ids))
+        await self.send(
+            *(self.messages.request(example_request(cluster_id=cluster, **changes), workflow_id) for workflow_id, cluster in asked)
+        )
+        return ids
+
+    async def ended(self, ids: Sequence[UUID]) -> int:
+        """Return how many of these workflows are in a terminal state."""
+        (row,) = await self.rows("SELECT count(*) AS n FROM workflows WHERE id = ANY($1) AND finished_at IS NOT NULL", list(ids))
+        return int(row["n"])
+
+    async def wait_ended(self, ids: Sequence[UUID], *, deadline_s: float, at_least: int | None = None) -> None:
+        wanted = len(ids) if at_least is None else at_least
+
+        async def enough() -> bool:
+            return await self.ended(ids) >= wanted
+
+        await wait_until(enough, deadline_s, what=f"{wanted} of {len(ids)} workflows end")
+
+    async def drained(self, *, deadline_s: float = 30.0) -> None:
+        """Wait until the outbox is empty and both groups have committed all they were sent."""
+
+        async def nothing_left() -> bool:
+            unsent = await self.rows("SELECT 1 FROM outbox WHERE sent_at IS NULL LIMIT 1")
+            return not unsent and not await self.lag()
+
+        await wait_until(nothing_left, deadline_s, what="outbox and topics are drained")
+
+    async def lag(self) -> dict[str, int]:
+        """Return how many messages of each input topic are not committed, where there are any."""
+        settings, prefix = self.settings, self.settings.topic_prefix
+        async with reader(settings.kafka, *(prefix + name for name in INPUT_TOPICS), from_start=False) as consumer:
+            ends = await consumer.end_offsets(list(consumer.assignment()))
+        admin = AIOKafkaAdminClient(**settings.kafka.options())
+        await admin.start()
+        try:
+            groups = [await admin.list_consumer_group_offsets(group) for group in (settings.flow_app_id, settings.eval_app_id)]
+        finally:
+            await admin.close()
+        committed = {place: entry.offset for group in groups for place, entry in group.items()}
+        left = Counter[str]()
+        for place, end in ends.items():
+            left[place.topic] += end - max(0, committed.get(place, 0))
+        return {topic: count for topic, count in left.items() if count}
+
+    async def report_clusters(self, *clusters: ClusterUpdated) -> None:
+        """Report clusters and wait until they are known."""
+        await self.send(*(self.messages.cluster(cluster) for cluster in clusters))
+
+        async def known() -> bool:
+            rows = await self.rows("SELECT 1 FROM clusters WHERE id = ANY($1)", [cluster.id for cluster in clusters])
+            return len(rows) == len(clusters)
+
+        await wait_until(known, 60.0, what=f"{len(clusters)} clusters are known")
 
     async def rows(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.settings.database_url.replace("+asyncpg", ""))
@@ -94,6 +180,13 @@ def example_request(**changes: Any) -> SimulationRequested:
     """The demonstration's request, changed."""
     body = SimulationRequested.model_validate_json((EXAMPLES / "request.json").read_bytes())
     return SimulationRequested.model_validate(body.model_dump() | changes)
+
+
+def two_groups_cluster(cluster_id: str) -> ClusterUpdated:
+    """A cluster of one key and two hardware groups: with two engines on each, a request has four parts."""
+    a100, l40s = (ClusterUpdated.model_validate_json((EXAMPLES / name).read_bytes()) for name in ("cluster-a100.json", "cluster-l40s.json"))
+    nodes = [node.model_copy(update={"id": f"n{number}"}) for number, node in enumerate((a100.nodes[0], l40s.nodes[0]))]
+    return a100.model_copy(update={"id": cluster_id, "nodes": nodes})
 
 
 @contextmanager
