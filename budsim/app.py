@@ -27,6 +27,7 @@ from budsim.adapters.wire.messages import KafkaMessages
 from budsim.adapters.wire.requests import RequestDefaults
 from budsim.config import Settings
 from budsim.core.memory.analytic import AnalyticMemory
+from budsim.core.search.part import PartResult, SearchTask
 from budsim.core.search.run import search_in_process, warm
 from budsim.services.admission import Admission, AdmissionPorts
 from budsim.services.background import DeadlineTimer, OutboxSweeper
@@ -207,8 +208,8 @@ def _plan_ports(settings: Settings, stores: Stores, ends: KafkaTopicEnds) -> Pla
     )
 
 
-def create_eval_app(settings: Settings) -> faust.App:
-    """Join evaluate, search and the blacklist table."""
+def create_eval_app(settings: Settings, *, compute: Callable[[SearchTask], PartResult] = search_in_process) -> faust.App:
+    """Join evaluate, search and the blacklist table; `compute` runs in the pool's processes."""
     app, loop, stores = _worker(settings, settings.eval_app_id)
     pool = ProcessPool(settings.pool_size, warm=warm)
     table = app.Table(
@@ -235,7 +236,7 @@ def eval_routes(settings: Settings, stores: Stores, *, table: MutableMapping[byt
         max_attempts=settings.max_attempts,
     )
     searcher = Searcher(
-        workflows=stores.workflows, pool=pool, messages=stores.messages, compute=search_in_process, max_attempts=settings.max_attempts
+        workflows=stores.workflows, pool=pool, messages=stores.messages, compute=compute, max_attempts=settings.max_attempts
     )
     return {
         catalogue.EVALUATIONS: evaluate_route(evaluator, table, _inner_codec(EvaluationRequested)),

@@ -111,11 +111,13 @@ class Planner:
         return found
 
     async def _one(self, cluster_id: str) -> Sequence[StoredCluster]:
-        found = await self._ports.clusters.find(cluster_id)
-        if found is None:
-            await self._caught_up()
-            found = await self._ports.clusters.find(cluster_id)
-        return [found] if found is not None else []
+        """Return a cluster, waiting for one that is not known: it may have been reported a moment after the request."""
+        deadline_s = asyncio.get_running_loop().time() + self._cluster_wait_s
+        while (found := await self._ports.clusters.find(cluster_id)) is None:
+            if asyncio.get_running_loop().time() >= deadline_s:
+                return []
+            await asyncio.sleep(POLL_S)
+        return [found]
 
     async def _caught_up(self) -> None:
         """Wait, at most the bound, until the store has what the topic held when the request was taken up."""

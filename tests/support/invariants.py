@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -40,7 +40,20 @@ class Evidence:
     answers: Mapping[str, Sequence[Record]]
     progress: Mapping[str, Sequence[Record]]
     updates: Sequence[Record]
-    letters: Sequence[DeadLetter] = field(default=())
+    letters: Sequence[DeadLetter]
+
+    def of(self, ids: Collection[UUID]) -> "Evidence":
+        """What concerns these workflows, where others went before."""
+        names = {str(workflow_id) for workflow_id in ids}
+        return replace(
+            self,
+            workflows=[row for row in self.workflows if row["id"] in ids],
+            parts=[row for row in self.parts if row["workflow_id"] in ids],
+            results=[row for row in self.results if row["workflow_id"] in ids],
+            answers={name: records for name, records in self.answers.items() if name in names},
+            progress={name: records for name, records in self.progress.items() if name in names},
+            letters=[letter for letter in self.letters if header_text(letter.record.headers, "correlationid") in names],
+        )
 
 
 def completed(ids: Sequence[UUID]) -> dict[UUID, str]:

@@ -147,7 +147,7 @@ class FakeBlacklists:
 
 
 class FakeClusters:
-    """Known clusters and how far the topic was stored; `arriving` is stored when the offsets have been asked for that often."""
+    """Known clusters and how far the topic was stored; `arriving` is stored when they have been asked for that often."""
 
     def __init__(self, *known: StoredCluster, stored: dict[int, int] | None = None) -> None:
         self.known = list(known)
@@ -155,15 +155,19 @@ class FakeClusters:
         self.arriving: list[Callable[[], None]] = []
 
     async def find(self, cluster_id: str) -> StoredCluster | None:
+        self._look()
         return next((item for item in self.known if item.cluster.id == cluster_id), None)
 
     async def all(self) -> Sequence[StoredCluster]:
         return list(self.known)
 
     async def offsets(self) -> dict[int, int]:
+        self._look()
+        return dict(self.stored)
+
+    def _look(self) -> None:
         if self.arriving:
             self.arriving.pop(0)()
-        return dict(self.stored)
 
 
 class FakeEnds:

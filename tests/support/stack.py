@@ -1,8 +1,10 @@
 """A whole BudSim for a test: workers as real processes on the run's servers."""
 
 import asyncio
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,6 +26,7 @@ from budsim.cli.kafka import read_all, reader
 from budsim.cli.servers import start_process
 from budsim.config import Settings, load_settings
 from budsim.services.ports import OutgoingMessage
+from tests.support import poison
 from tests.support.waiting import wait_until
 from topics import catalogue
 from topics.clusters import ClusterUpdated
@@ -53,6 +56,23 @@ class Stack:
 
     def start(self, name: str) -> None:
         self.processes[name] = start_process(name, self.settings, self.folder)
+
+    def start_poisoned(self, name: str) -> None:
+        """Start an eval worker of two search processes whose search is that of tests/support/poison.py."""
+        settings = self.settings
+        environment = os.environ | {
+            "BUDSIM_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+            "BUDSIM_DATABASE_URL": settings.database_url,
+            "BUDSIM_DATA_FOLDER": str(self.folder / name),
+            "BUDSIM_TOPIC_PREFIX": settings.topic_prefix,
+            "BUDSIM_POOL_SIZE": "2",
+            poison.FOLDER: str(self.folder),
+        }
+        command = [sys.executable, "-m", "tests.support.poisoned_worker"]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                command, cwd=EXAMPLES.parents[2], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
+            )
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> int:
         process = self.processes.pop(name)
@@ -100,10 +120,11 @@ class Stack:
         """Send so many requests at once, over these clusters in turn, and return their ids."""
         ids = [uuid4() for _ in range(count)]
         asked = zip(ids, cycle(cluster_ids))
-        await self.send(
-            *(self.messages.request(example_request(cluster_id=cluster, **changes), workflow_id) for workflow_id, cluster in asked)
-        )
+        await self.send(*(self.request(workflow_id, cluster_id=cluster, **changes) for workflow_id, cluster in asked))
         return ids
+
+    def request(self, workflow_id: UUID, **changes: object) -> OutgoingMessage:
+        return self.messages.request(example_request(**changes), workflow_id)
 
     async def ended(self, ids: Sequence[UUID]) -> int:
         """Return how many of these workflows are in a terminal state."""
