@@ -72,6 +72,7 @@ from topics.simulation_requests import SimulationRequested
 from topics.workflow_events import WorkflowEvent
 
 E = TypeVar("E", bound=BaseModel)
+Compute = Callable[[SearchTask], PartResult]
 POOL_LOOK_S = 2.0  # how soon a process that was killed while idle is replaced
 
 
@@ -208,7 +209,7 @@ def _plan_ports(settings: Settings, stores: Stores, ends: KafkaTopicEnds) -> Pla
     )
 
 
-def create_eval_app(settings: Settings, *, compute: Callable[[SearchTask], PartResult] = search_in_process) -> faust.App:
+def create_eval_app(settings: Settings, *, compute: Compute = search_in_process) -> faust.App:
     """Join evaluate, search and the blacklist table; `compute` runs in the pool's processes."""
     app, loop, stores = _worker(settings, settings.eval_app_id)
     pool = ProcessPool(settings.pool_size, warm=warm)
@@ -218,14 +219,21 @@ def create_eval_app(settings: Settings, *, compute: Callable[[SearchTask], PartR
         value_type=blacklist_table.VALUE_TYPE,
         partitions=settings.partitions_by_key,
     )
-    _register(app, settings, loop, eval_routes(settings, stores, table=table, pool=pool))
+    _register(app, settings, loop, eval_routes(settings, stores, table=table, pool=pool, compute=compute))
     attach(app, "pool", lambda: _pool_life(pool))
     _attach_health(app, settings, loop, stores, pool)
     at_stop(app, stores.close)
     return app
 
 
-def eval_routes(settings: Settings, stores: Stores, *, table: MutableMapping[bytes, bytes], pool: ComputePool) -> dict[str, Route[Any]]:
+def eval_routes(
+    settings: Settings,
+    stores: Stores,
+    *,
+    table: MutableMapping[bytes, bytes],
+    pool: ComputePool,
+    compute: Compute = search_in_process,
+) -> dict[str, Route[Any]]:
     """Return what the computing does, by topic."""
     evaluator = Evaluator(
         workflows=stores.workflows,
