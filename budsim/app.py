@@ -355,6 +355,7 @@ def create_web_app(settings: Settings) -> web.Application:
             clusters=stores.clusters,
             tokens=PostgresTokens(sessions),
             feedback=FeedbackTaker(blacklists=stores.blacklists, outbox=stores.outbox, messages=stores.messages),
+            outbox=stores.outbox,
             news=WorkflowNews(settings.database_url),
             publisher=stores.publisher,
             messages=stores.messages,

@@ -183,6 +183,10 @@ class Messages(Protocol):
         """Return the answer."""
         ...
 
+    def cancelled(self, workflow_id: UUID) -> OutgoingMessage:
+        """Return the news that a workflow was cancelled before its request came."""
+        ...
+
     def blacklist(self, blacklist: Blacklist) -> OutgoingMessage:
         """Return a key's whole entry set."""
         ...

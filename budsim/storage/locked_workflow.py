@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from budsim.core.ranking.recommendation import Recommendation
 from budsim.core.search.part import Blacklist, Part, PartResult
+from budsim.services.cancel import cancellation, cancelled_answer
+from budsim.services.causation import following
 from budsim.services.ports import Messages, OutgoingMessage, PlanNotes, StepProgress, StoredPart, WorkflowStatus
 from budsim.services.request import SimulationRequest
 from budsim.storage.blacklist import read_blacklists
@@ -154,6 +156,17 @@ class LockedWorkflow:
         }
         await insert_results(self._session, self.request, recommendation)
         await self._session.execute(_NOTIFY, {"payload": str(self._id)})
+
+    async def cancel(self) -> None:
+        """Set CANCELLED and tell all who listen; a terminal state stays as it is, and nothing is told."""
+        if self._status.is_terminal:
+            return
+        now = datetime.now(tz=UTC)
+        with following(None, self.request.traceparent):
+            await self.progress(cancellation(self._status))
+            await self.emit([self._messages.recommendation(cancelled_answer(self._id, created_s=now.timestamp()))])
+        self._status = WorkflowStatus.CANCELLED
+        self._changes |= {"status": self._status.value, "finished_at": now}
 
     async def write(self) -> None:
         """Write what was kept; the transaction's last act."""

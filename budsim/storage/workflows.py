@@ -76,15 +76,18 @@ class PostgresWorkflows:
         return PartClaim(known=True, open=bool(unanswered) and status == WorkflowStatus.RUNNING, attempts=attempts)
 
     async def cancel(self, workflow_id: UUID) -> WorkflowStatus:
-        """Set CANCELLED unless terminal; an unknown id is inserted as CANCELLED."""
-        cancelled = {"status": WorkflowStatus.CANCELLED.value, "finished_at": datetime.now(tz=UTC)}
+        """Set CANCELLED unless terminal, and put the last events into the outbox; an unknown id is inserted as CANCELLED."""
+        first = {"id": workflow_id, "status": WorkflowStatus.CANCELLED.value, "finished_at": datetime.now(tz=UTC)}
         async with transaction(self._sessions) as session:
-            added = insert(WorkflowRow).values(id=workflow_id, **cancelled)
-            upsert = added.on_conflict_do_update(index_elements=[WorkflowRow.id], set_=cancelled, where=WorkflowRow.status.in_(OPEN))
-            await session.execute(upsert)
+            added = insert(_WORKFLOWS).values(first).on_conflict_do_nothing().returning(_WORKFLOWS.c.id)
+            if (await session.execute(added)).first() is not None:
+                session.add(outbox_row(str(workflow_id), self._messages.cancelled(workflow_id)))
+            workflow = await LockedWorkflow.lock(session, workflow_id, self._messages)
+            if workflow is not None:
+                await workflow.cancel()
+                await workflow.write()
             await session.execute(text("SELECT pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": str(workflow_id)})
-            status = await session.scalar(select(WorkflowRow.status).where(WorkflowRow.id == workflow_id))
-        return WorkflowStatus(status or WorkflowStatus.CANCELLED)
+            return workflow.status if workflow is not None else WorkflowStatus.CANCELLED
 
     async def due(self, now_s: float, limit: int) -> Sequence[UUID]:
         """Announce the deadlines that have passed: mark them and put DeadlineReached into the outbox."""

@@ -11,7 +11,7 @@ from aiohttp import web
 from budsim.adapters.wire.messages import KafkaMessages
 from budsim.adapters.wire.requests import RequestDefaults
 from budsim.services.admission import Admission
-from budsim.services.ports import Clock
+from budsim.services.ports import Clock, Outbox
 from budsim.web.failures import errors
 from budsim.web.health import Health, add_health_routes
 from budsim.web.metrics import measured
@@ -32,6 +32,7 @@ class WebParts:
     clusters: Clusters
     tokens: Tokens
     feedback: Feedback
+    outbox: Outbox
     news: News
     publisher: Publisher
     messages: KafkaMessages

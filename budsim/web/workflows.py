@@ -1,11 +1,12 @@
 """/workflows, /workflow/{id} and its cancellation."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
 
 from budsim.adapters.wire.recommendations import recommendation_event
-from budsim.core.errors import InvalidInput
+from budsim.core.errors import InvalidInput, Unavailable
 from budsim.services.ports import WorkflowStatus
 from budsim.storage.queries import WorkflowFilter, WorkflowSummary
 from budsim.web.application import PARTS
@@ -38,6 +39,8 @@ async def cancel(request: web.Request) -> web.Response:
     if view is not None:
         require(token_of(request), project_id=view.project_id, cluster_id=view.cluster_id)
     status = await parts.workflows.cancel(workflow_id)
+    with suppress(Unavailable):  # it is cancelled; the sweeper tells it once Kafka is back
+        await parts.outbox.publish(str(workflow_id))
     return web.json_response({"object": "workflow", "workflow_id": str(workflow_id), "status": status.value})
 
 

@@ -64,10 +64,16 @@ def message(value: str, *, headers: tuple[tuple[str, bytes], ...] = ()) -> Outgo
 
 
 class FakeMessages:
-    """Says in plain text what would be sent; storage needs these three."""
+    """Says in plain text what would be sent; storage needs these."""
 
     def progress(self, request: SimulationRequest, step: StepProgress, seq: int) -> Sequence[OutgoingMessage]:
         return [message(f"{seq} {step.event}")]
+
+    def recommendation(self, recommendation: Recommendation) -> OutgoingMessage:
+        return message(f"answer {recommendation.completion}")
+
+    def cancelled(self, workflow_id: UUID) -> OutgoingMessage:
+        return message("cancelled before it came")
 
     def deadline(self, workflow_id: UUID) -> OutgoingMessage:
         return message(f"deadline {workflow_id}")

@@ -298,6 +298,7 @@ async def open_office(*, admission_limit: int = 1000) -> AsyncIterator[Office]:
         clusters=FakeClusters(store),
         tokens=FakeTokens(store),
         feedback=FeedbackTaker(blacklists=store, outbox=outbox, messages=messages),  # type: ignore[arg-type]
+        outbox=outbox,
         news=news,
         publisher=broker,
         messages=messages,

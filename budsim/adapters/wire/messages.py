@@ -8,8 +8,9 @@ from budsim.adapters.wire.recommendations import recommendation_event
 from budsim.core.errors import MessageTooLarge
 from budsim.core.ranking.recommendation import Completion, Failure, Recommendation
 from budsim.core.search.part import Blacklist, Part, PartResult, SearchTask
+from budsim.services.cancel import cancellation
 from budsim.services.causation import parent
-from budsim.services.ports import Clock, OutgoingMessage, StepProgress
+from budsim.services.ports import Clock, OutgoingMessage, StepProgress, WorkflowStatus
 from budsim.services.request import SimulationRequest
 from topics import catalogue
 from topics.blacklist_updates import BlacklistUpdated
@@ -66,6 +67,16 @@ class KafkaMessages:
         )
         progress = self._message(catalogue.PROGRESS, event, key=str(workflow_id), workflow_id=workflow_id, name="refused")
         return [progress, self.recommendation(answer)]
+
+    def cancelled(self, workflow_id: UUID) -> OutgoingMessage:
+        """Return the news that a workflow was cancelled before its request came."""
+        step = cancellation(WorkflowStatus.PENDING)
+        content = ProgressContent(
+            title=step.title, message=step.message, status=ProgressStatus(step.status), primary_action=step.primary_action
+        )
+        payload = ProgressPayload(event=step.event, workflow_id=str(workflow_id), content=content)
+        event = ProgressReported(payload=payload, workflow_id=str(workflow_id), seq=0)
+        return self._message(catalogue.PROGRESS, event, key=str(workflow_id), workflow_id=workflow_id, name="cancelled")
 
     def feedback_applied(self, workflow_id: UUID, event_id: UUID) -> OutgoingMessage:
         """Return the news that feedback counts from now on."""

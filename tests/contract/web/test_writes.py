@@ -51,6 +51,7 @@ async def test_cancelling_is_told_and_what_has_ended_stays_as_it_is(office: Offi
         code, body = await office.call("POST", f"/workflow/{workflow_id}/cancel")
         assert (code, body["workflow_id"], body["status"]) == (200, str(workflow_id), status)
         assert office.store.views[workflow_id].status.value == status
+        assert office.outbox.flushed[-1] == str(workflow_id)
 
 
 async def test_a_request_that_was_cancelled_before_it_came_is_not_sent(office: Office):

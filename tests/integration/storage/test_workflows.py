@@ -119,6 +119,38 @@ async def test_a_cancelled_workflow_is_not_ended_again(workflows, migrated_datab
     assert await migrated_database.fetch("SELECT 1 FROM simulation_results") == []
 
 
+async def outbox_of(database: Database, workflow_id) -> list[str]:
+    rows = await database.fetch("SELECT value FROM outbox WHERE stream_key = $1 ORDER BY id", str(workflow_id))
+    return [row["value"].decode() for row in rows]
+
+
+async def test_a_cancellation_is_told_once_by_a_last_event_and_a_failed_answer(workflows, migrated_database: Database):
+    request, _ = await started(workflows)
+    before = await outbox_of(migrated_database, request.workflow_id)
+    for _ in range(2):
+        await workflows.cancel(request.workflow_id)
+    (row,) = await migrated_database.fetch("SELECT seq FROM workflows")
+    last = ["answer failed", f"{row['seq'] - 1} performance_estimation"]
+    assert sorted(await outbox_of(migrated_database, request.workflow_id)) == sorted([*before, *last])
+
+
+async def test_a_cancellation_before_the_request_is_told_once(workflows, migrated_database: Database):
+    request = make_request()
+    for _ in range(2):
+        assert await workflows.cancel(request.workflow_id) is WorkflowStatus.CANCELLED
+    assert not await workflows.insert_if_absent(request)
+    assert await outbox_of(migrated_database, request.workflow_id) == ["cancelled before it came"]
+
+
+async def test_what_has_ended_is_told_of_no_cancellation(workflows, migrated_database: Database):
+    request, parts = await started(workflows)
+    async with workflows.locked(request.workflow_id) as workflow:
+        await workflow.finish(WorkflowStatus.COMPLETED, answer_of(request, parts))
+    before = await outbox_of(migrated_database, request.workflow_id)
+    assert await workflows.cancel(request.workflow_id) is WorkflowStatus.COMPLETED
+    assert await outbox_of(migrated_database, request.workflow_id) == before
+
+
 async def test_a_completed_workflow_is_not_cancelled(workflows):
     request, parts = await started(workflows)
     async with workflows.locked(request.workflow_id) as workflow:
