@@ -1,4 +1,4 @@
-"""Event in → recommendation out, and requests/s with 1 and 2 eval workers on 1, 4 and 12 keys.
+"""Event in → recommendation out, where the time goes by stage, and requests/s with 1 and 2 eval workers on 1, 4 and 12 keys.
 
 Writes benchmarks/results/stream.json. Compare ratios within one run: the machines are small and noisy.
 """
@@ -10,6 +10,7 @@ import platform
 import statistics
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 
 from budsim.adapters.clock import SystemClock
 from budsim.adapters.wire.messages import KafkaMessages
-from budsim.cli.kafka import reader
+from budsim.cli.kafka import read_all, reader
 from budsim.cli.servers import everything
 from budsim.config import Settings
 from topics import catalogue
@@ -27,8 +28,16 @@ from topics.simulation_requests import SimulationRequested
 
 RESULTS = Path(__file__).parent / "results" / "stream.json"
 EXAMPLES = Path(__file__).parents[1] / "budsim" / "cli" / "examples"
-WARM, MEASURED, BURST = 10, 60, 60
+WARM, MEASURED, BURST = 15, 200, 120
+IDLE_S = 0.02  # between single requests: they come one at a time, and none waits for another
 KEYS = (1, 4, 12)
+STAGES = {  # topic: the stage that writes it
+    catalogue.SIMULATION_REQUESTS: "caller",
+    catalogue.EVALUATIONS: "plan",
+    catalogue.SEARCHES: "evaluate",
+    catalogue.WORKFLOW_EVENTS: "search",
+    catalogue.RECOMMENDATIONS: "gather",
+}
 
 
 def cluster(cluster_id: str) -> ClusterUpdated:
@@ -57,7 +66,11 @@ class Bench:
             for number in range(max(KEYS)):
                 await self._send(producer, self._messages.cluster(cluster(f"c{number}")))
             async with reader(self._settings.kafka, self._settings.topic_prefix + catalogue.RECOMMENDATIONS, from_start=False) as consumer:
-                single = [await self._burst(producer, consumer, 1, 1) for _ in range(WARM + MEASURED)][WARM:]
+                for _ in range(WARM):
+                    await self._burst(producer, consumer, 1, 1)
+                since_s = time.time()
+                single = [await self._single(producer, consumer) for _ in range(MEASURED)]
+                stages = await self._stages(since_s)
                 bursts = {}
                 for keys in KEYS:
                     seconds = await self._burst(producer, consumer, BURST, keys)
@@ -71,7 +84,27 @@ class Bench:
                 "p99": round(1000 * latencies[int(0.99 * (len(latencies) - 1))], 1),
                 "requests": MEASURED,
             },
+            "mean_ms_by_stage": stages,
             "throughput": bursts,
+        }
+
+    async def _single(self, producer: AIOKafkaProducer, consumer: Any) -> float:
+        await asyncio.sleep(IDLE_S)
+        return await self._burst(producer, consumer, 1, 1)
+
+    async def _stages(self, since_s: float) -> dict[str, float]:
+        """Return how long each stage took, by the times at which the events of a workflow were produced: the last of each topic."""
+        ends: dict[str, dict[str, float]] = {}
+        for topic in STAGES:
+            for record in await read_all(self._settings.kafka, self._settings.topic_prefix + topic):
+                workflow_id = dict(record.headers).get("correlationid", b"").decode()
+                if record.timestamp_s >= since_s:
+                    seen = ends.setdefault(workflow_id, {})
+                    seen[topic] = max(record.timestamp_s, seen.get(topic, 0.0))
+        whole = [seen for seen in ends.values() if len(seen) == len(STAGES)]
+        return {
+            f"{name} ({before} → {topic})": round(1000 * statistics.mean(seen[topic] - seen[before] for seen in whole), 1)
+            for (before, _), (topic, name) in pairwise(STAGES.items())
         }
 
     async def _burst(self, producer: AIOKafkaProducer, consumer: Any, count: int, keys: int) -> float:
@@ -92,21 +125,6 @@ class Bench:
         await producer.send_and_wait(message.topic, key=message.key, value=message.value, headers=list(message.headers))
 
 
-async def stages(settings: Settings) -> dict[str, float]:
-    """Return where the time goes: mean ms between the stages that PostgreSQL saw."""
-    import asyncpg
-
-    connection = await asyncpg.connect(settings.database_url.replace("+asyncpg", ""))
-    try:
-        row = await connection.fetchrow(
-            "SELECT avg(extract(epoch FROM finished_at - created_at)) * 1000 AS taken_to_finished,"
-            " (SELECT avg(extract(epoch FROM sent_at - created_at)) * 1000 FROM outbox) AS outbox_to_broker FROM workflows"
-        )
-    finally:
-        await connection.close()
-    return {name: round(float(value), 1) for name, value in row.items() if value is not None}
-
-
 def main() -> None:
     os.environ.setdefault("BUDSIM_HUB_ENABLED", "false")
     results: dict[str, Any] = {"machine": {"cores": os.cpu_count(), "python": platform.python_version()}}
@@ -115,11 +133,10 @@ def main() -> None:
             Path(name).chmod(0o755)
             with everything(Path(name), evals=evals, with_web=False) as running:
                 found = asyncio.run(Bench(running.settings).run())
-                found["mean_ms"] = asyncio.run(stages(running.settings))
         results[f"{evals} eval workers"] = found
-        print(json.dumps({f"{evals} eval workers": found}, indent=1))
+        print(json.dumps({f"{evals} eval workers": found}, indent=1, ensure_ascii=False))
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
