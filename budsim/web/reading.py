@@ -17,6 +17,7 @@ E = TypeVar("E", bound=BaseModel)
 MAX_BODY_BYTES: Final = 512 * 1024
 BODY_S: Final = 20.0  # longest time a body may take to come
 MAX_NAME_LENGTH: Final = 255
+KEY: Final = "Idempotency-Key"
 LATEST_S: Final = 253_402_300_799  # the end of the year 9999 [unix s]
 
 
@@ -84,6 +85,11 @@ def name_of(text: str, param: str) -> str:
     if not 1 <= len(text) <= MAX_NAME_LENGTH:
         raise InvalidInput(f"{param} has {len(text)} characters;", param=param, remedy=f"send 1 to {MAX_NAME_LENGTH}")
     return text
+
+
+def key_of(request: web.Request) -> str | None:
+    """Return the caller's own key of this request, or complain by name."""
+    return name_of(request.headers[KEY], KEY) if KEY in request.headers else None
 
 
 def whole_of(request: web.Request, param: str, *, default: int, most: int) -> int:

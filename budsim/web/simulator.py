@@ -15,7 +15,7 @@ from budsim.services.split import eta_s
 from budsim.storage.queries import WorkflowView
 from budsim.web.application import PARTS, WebParts
 from budsim.web.failures import error_response, failure_response
-from budsim.web.reading import event_of, name_of, number_of
+from budsim.web.reading import event_of, key_of, number_of
 from budsim.web.security import require, token_of
 from budsim.web.waiting import ended_workflow
 from topics.simulation_requests import SimulationRequested
@@ -27,7 +27,6 @@ STEPS: Final = (
     {"id": "performance_estimation", "title": "Performance estimation", "description": "Judges every candidate deployment"},
     {"id": "ranking", "title": "Ranking", "description": "Ranks clusters and places replicas"},
 )
-_KEY: Final = "Idempotency-Key"
 
 
 async def run(request: web.Request) -> web.Response:
@@ -47,7 +46,7 @@ async def run(request: web.Request) -> web.Response:
 
 async def _admitted(request: web.Request, event: SimulationRequested) -> tuple[UUID, WorkflowStatus]:
     parts, token = request.app[PARTS], token_of(request)
-    key = name_of(request.headers[_KEY], _KEY) if _KEY in request.headers else None
+    key = key_of(request)
     given = event.workflow_id or (uuid5(token.id, key) if key else None)
     workflow_id = given or uuid4()
     caller = Caller(token_id=token.id, traceparent=trace_context(request.headers.get("traceparent")))

@@ -43,6 +43,7 @@ class FakeStore:
         self.clusters: dict[str, StoredCluster] = {}
         self.tokens: dict[str, Token] = {SECRET: Token(id=uuid4(), name="all", projects=None, clusters=None)}
         self.lists: dict[str, Blacklist] = {}
+        self.reports: list[UUID] = []
 
     def reach(self) -> None:
         if self.away:
@@ -121,6 +122,7 @@ class FakeStore:
 
     async def apply(self, recorded: RecordedConfiguration, report: FeedbackReport, messages: Messages) -> Blacklist:
         self.reach()
+        self.reports.append(report.event_id)
         entry = replace(recorded.entry, reason=report.reason, expires_at=NOW_S + 60)
         kept = Blacklist(key=recorded.key, version=1, entries=(entry,) if report.failed else ())
         self.lists[recorded.key] = kept

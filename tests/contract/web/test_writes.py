@@ -135,3 +135,12 @@ async def test_the_workflow_that_feedback_names_may_be_left_out_or_given(office:
     config_id = answer.clusters[0].best.configuration.config_id
     body = {"config_id": config_id, "failed": True, "workflow_id": str(request.workflow_id), "observed": {"ttft": 900.0}}
     assert UUID((await office.call("POST", "/feedback", json=body))[1]["workflow_id"]) == request.workflow_id
+
+
+async def test_feedback_sent_again_under_its_key_is_the_same_report(office: Office):
+    config_id = office.answered(make_request(), "c1").clusters[0].best.configuration.config_id
+    for headers in ({"Idempotency-Key": "k"}, {"Idempotency-Key": "k"}, {"Idempotency-Key": "l"}, {}):
+        assert (await office.call("POST", "/feedback", json={"config_id": config_id, "failed": True}, headers=headers))[0] == 200
+    first, again, other, without = office.store.reports
+    assert first == again
+    assert len({first, other, without}) == 3
