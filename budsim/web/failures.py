@@ -89,15 +89,18 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ValidationError as error:
         place = ".".join(str(step) for step in error.errors(include_url=False)[0]["loc"]) or None
         return error_response(InvalidInput(explained(error), param=place, remedy="Mend it and send it again."))
-    except web.HTTPRequestEntityTooLarge:
-        return error_response(MessageTooLarge("the body is over 512 KB;", remedy="send less, or report clusters on /clusters first"))
     except web.HTTPException as error:
         if error.status < web.HTTPBadRequest.status_code:
             raise
-        allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return _response(
-            error.status, message=f"{request.method} {request.path}: {error.reason}", code=_TYPES.get(error.status, "http"), headers=allowed
-        )
+        return _http_response(request, error)
+
+
+def _http_response(request: web.Request, error: web.HTTPException) -> web.Response:
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return error_response(MessageTooLarge("the body is over 512 KB;", remedy="send less, or report clusters on /clusters first"))
+    allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+    text = f"{request.method} {request.path}: {error.reason}"
+    return _response(error.status, message=text, code=_TYPES.get(error.status, "http"), headers=allowed)
 
 
 def _response(status: int, *, message: str, code: str, param: str | None = None, headers: dict[str, str] | None = None) -> web.Response:
