@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import ClientTimeout
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from budsim.app import create_web_app
 from budsim.config import Settings
 from budsim.storage.engine import create_engine, create_sessions
 from budsim.storage.tokens import PostgresTokens
+from tests.support.web_fakes import ServerAsInProduction
 
 
 @dataclass
@@ -38,7 +39,7 @@ async def calling(settings: Settings) -> AsyncIterator[WebCaller]:
     tokens = PostgresTokens(create_sessions(engine))
     secret = await tokens.create("test")
     try:
-        async with TestClient(TestServer(create_web_app(settings))) as client:
+        async with TestClient(ServerAsInProduction(create_web_app(settings))) as client:
             yield WebCaller(client=client, tokens=tokens, secret=secret)
     finally:
         await engine.dispose()

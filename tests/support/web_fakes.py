@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import UUID, uuid4
 
 from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web_runner import BaseRunner
 
 from budsim.adapters.wire.messages import KafkaMessages
 from budsim.adapters.wire.requests import RequestDefaults
@@ -229,6 +231,13 @@ class FakeOutbox:
         return 1
 
 
+class ServerAsInProduction(TestServer):
+    """Handlers go on when their caller has gone, as under `budsim web`; aiohttp's own test server would cancel them."""
+
+    async def _make_runner(self, **options: Any) -> BaseRunner:
+        return await super()._make_runner(**(options | {"handler_cancellation": False}))
+
+
 @dataclass
 class Office:
     """A web view and all that stands behind it."""
@@ -308,7 +317,7 @@ async def open_office(*, admission_limit: int = 1000) -> AsyncIterator[Office]:
         defaults=DEFAULTS,
         health=Health(alive=alive, ready=alive),
     )
-    async with TestClient(TestServer(build(parts))) as client:
+    async with TestClient(ServerAsInProduction(build(parts))) as client:
         yield Office(client=client, store=store, broker=broker, news=news, outbox=outbox, checks=checks)
 
 
