@@ -28,30 +28,34 @@ async def serve(application: web.Application, *, host: str, port: int, ready: Ca
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     # aiohttp's own access log would write tokens that callers put into addresses
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE_S, keepalive_timeout=KEEP_ALIVE_S)
-    await runner.setup()
+    server = await listening(runner, host, port)
     try:
-        if runner.server is None:
-            raise RuntimeError("the runner is not set up")
-        server = await _listening(runner.server, host, port)
-        try:
-            ready(f"http://{host}:{server.sockets[0].getsockname()[1]}/")
-            await ended.wait()
-        finally:
-            server.close()
+        await runner.setup()
+        await server.start_serving()
+        ready(f"http://{host}:{server.sockets[0].getsockname()[1]}/")
+        await ended.wait()
     finally:
+        server.close()
         await runner.cleanup()
 
 
-async def _listening(connections: web.Server, host: str, port: int) -> asyncio.Server:
+async def listening(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
+    """Return the server of a runner that is about to be set up; it has its address and does not serve yet.
+
+    Raises:
+        InvalidInput: The address cannot be listened on.
+    """
     loop = asyncio.get_running_loop()
 
     def accept() -> RequestHandler:
-        handler = connections()
+        if runner.server is None:
+            raise RuntimeError("serving began before the runner was set up")
+        handler = runner.server()
         loop.call_later(HEADERS_S, _drop_if_silent, handler)
         return handler
 
     try:
-        return await loop.create_server(accept, host, port)
+        return await loop.create_server(accept, host, port, start_serving=False)
     except OSError as error:
         remedy = "set BUDSIM_HOST and BUDSIM_PORT; port 0 takes any free one"
         raise InvalidInput(f"{host}:{port} cannot be listened on ({error.strerror});", param="port", remedy=remedy) from error

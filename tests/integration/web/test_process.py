@@ -144,9 +144,9 @@ async def test_one_identity_is_held_by_one_process_at_a_time(settings: Settings)
 async def served(application: web.Application) -> AsyncIterator[int]:
     """Serve as the command does, and yield the port."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    listening = await server.listening(runner, "127.0.0.1", 0)
     await runner.setup()
-    assert runner.server is not None
-    listening = await server._listening(runner.server, "127.0.0.1", 0)
+    await listening.start_serving()
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:
