@@ -183,12 +183,15 @@ async def test_the_same_identity_with_another_body_is_a_conflict(office: Office,
     assert len(office.broker.sent) == 2
 
 
-async def test_the_same_identity_is_compared_also_when_plan_was_faster_than_the_web(office: Office):
+@pytest.mark.parametrize(("identity", "headers"), [({"workflow_id": str(uuid4())}, {}), ({}, {"Idempotency-Key": "order 7"})])
+async def test_the_same_identity_is_compared_also_when_plan_was_faster_than_the_web(
+    office: Office, identity: dict[str, str], headers: dict[str, str]
+):
+    """What plan has stored carries the id in its body, wherever the caller put it."""
     flow_that_answers(office)
-    workflow_id = str(uuid4())
     for _ in range(2):
-        assert (await office.call("POST", RUN, json=BODY | {"workflow_id": workflow_id}))[0] == 202
-    assert (await office.call("POST", RUN, json=BODY | {"workflow_id": workflow_id, "input_tokens": 999}))[0] == 409
+        assert (await office.call("POST", RUN, json=BODY | identity, headers=headers))[0] == 202
+    assert (await office.call("POST", RUN, json=BODY | identity | {"input_tokens": 999}, headers=headers))[0] == 409
 
 
 async def test_of_two_bodies_at_once_under_one_key_one_is_taken_and_the_other_refused(office: Office):
