@@ -155,7 +155,13 @@ def retry_policy(settings: Settings) -> RetryPolicy:
 def create_models(settings: Settings) -> ModelSources:
     """Return the sources of model shapes."""
     token = settings.hub_token.get_secret_value() if settings.hub_token else None
-    hub = HubOptions(enabled=settings.hub_enabled, token=token, cache_folder=settings.hub_cache, timeout_s=settings.hub_timeout_s)
+    hub = HubOptions(
+        enabled=settings.hub_enabled,
+        offline=settings.hub_offline,
+        token=token,
+        cache_folder=settings.hub_cache,
+        timeout_s=settings.hub_timeout_s,
+    )
     return ModelSources(registry=settings.model_registry_dir, hub=hub)
 
 

@@ -12,7 +12,9 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from budsim.core.engines.spec import EngineKind
 from budsim.core.errors import InvalidInput
+from budsim.core.hardware.spec import DeviceType
 from budsim.core.predictors.protocol import Method
 from budsim.services.connection import KafkaConnection
 
@@ -66,6 +68,11 @@ class Settings(BaseSettings):
         description="Folder of trained regressors",
     )
     hub_enabled: bool = Field(True, description="Ask the Hugging Face hub for configs")
+    hub_offline: bool = Field(
+        False,
+        validation_alias=AliasChoices("BUDSIM_HUB_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"),
+        description="Use the catalogue, then what was downloaded from the hub before, and ask the hub for nothing",
+    )
     hub_token: SecretStr | None = Field(None, validation_alias=AliasChoices("BUDSIM_HUB_TOKEN", "HF_TOKEN"), description="Hub token")
     hub_cache: str | None = Field(None, description="Folder of the hub's cache; its own default when unset")
     hub_timeout_s: float = Field(5.0, gt=0, le=120, description="Longest wait for the hub [s]")
@@ -115,6 +122,15 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("device_images")
+    @classmethod
+    def _of_an_engine(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            engine, slash, device = name.partition("/")
+            if engine not in set(EngineKind) or (slash and device not in set(DeviceType)):
+                raise ValueError(f"{name!r} is no engine/device; engines: {', '.join(EngineKind)}; devices: {', '.join(DeviceType)}")
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -200,6 +216,11 @@ def load_settings(**overrides: Any) -> Settings:
         name = str(error).split('"')[1]
         variable = _variable_set(name)
         raise InvalidInput(f"{variable} is not valid JSON.", param=variable, remedy=_remedy(name)) from error
+
+
+def variables() -> frozenset[str]:
+    """Return the name of every variable that is read."""
+    return frozenset(variable for name in Settings.model_fields for variable in _variables(name))
 
 
 def settings_markdown() -> str:

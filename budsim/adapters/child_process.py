@@ -90,16 +90,20 @@ class ChildProcess:
 
     def _fork(self) -> "subprocess.Popen[bytes]":
         command = self._command
-        uid, gid = command.user
         with command.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-I", "-S", launch.__file__, *map(str, (os.getpid(), int(command.death_signal), uid, gid)), *command.argv],
+                owned(command.argv, death_signal=command.death_signal, user=command.user),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **command.environment},
                 start_new_session=True,  # Ctrl-C of the terminal is the parent's to handle
             )
+
+
+def owned(argv: Sequence[str], *, death_signal: signal.Signals, user: tuple[int, int] = (0, 0)) -> list[str]:
+    """Return the command that runs `argv` until it ends, or until the thread that starts it ends."""
+    return [sys.executable, "-I", "-S", launch.__file__, *map(str, (os.getpid(), int(death_signal), *user)), *argv]
 
 
 def end_leftover(folder: Path, name: str) -> None:

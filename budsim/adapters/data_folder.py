@@ -23,6 +23,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def lasting_ports(folder: Path, count: int) -> tuple[int, ...]:
+    """Return the ports the folder's server had before if they are free, else others, which the folder remembers."""
+    file = folder / "ports"
+    try:
+        ports = tuple(map(int, file.read_text().split()))
+    except (OSError, ValueError):
+        ports = ()
+    if len(ports) != count or not all(map(port_is_free, ports)):
+        ports = tuple(free_port() for _ in range(count))
+        file.write_text(" ".join(map(str, ports)))
+    return ports
+
+
 def port_is_free(port: int) -> bool:
     """Return whether 127.0.0.1:port can be bound."""
     with socket.socket() as probe:

@@ -16,9 +16,10 @@ from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from platformdirs import user_cache_path
 
 from budsim.adapters.child_process import ChildProcess, Command, end_leftover
-from budsim.adapters.data_folder import FolderLock, free_port, port_answers, port_is_free
+from budsim.adapters.data_folder import FolderLock, lasting_ports, port_answers
 from budsim.core.errors import Unavailable
 
 _KAFKA: Final = "4.1.1"
@@ -43,7 +44,7 @@ _LOGGING: Final = """<Configuration status="error">
 
 
 class EmbeddedKafka:
-    """One broker on one data folder; the ports stay the same over stop and start of this object."""
+    """One broker on one data folder; the ports stay the same over stop and start, unless another program took them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.expanduser().resolve()
@@ -68,8 +69,7 @@ class EmbeddedKafka:
         with ExitStack() as undo:
             undo.callback(self.kill)
             end_leftover(self._folder, "kafka")
-            if not self._ports or not all(map(port_is_free, self._ports)):
-                self._ports = (free_port(), free_port())
+            self._ports = lasting_ports(self._folder, 2)
             self._run(java)
             undo.pop_all()
 
@@ -177,6 +177,9 @@ def _class_path() -> str:
 
 
 def _resolved_jars() -> Path:
+    os.environ.setdefault(
+        "M2_REPO", str(user_cache_path("budsim") / "maven")
+    )  # not ~/.m2, unless the user says so: nothing outside the cache
     try:
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):  # its progress bars and platformdirs' warning
             warnings.simplefilter("ignore")

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Final
 
 from budsim.adapters.child_process import ChildProcess, Command, end_leftover
-from budsim.adapters.data_folder import FolderLock, free_port, port_is_free
+from budsim.adapters.data_folder import FolderLock, lasting_ports
 from budsim.core.errors import Unavailable
 
 _USER: Final = "budsim"
-_SYSTEM_USER: Final = "pgserver"  # PostgreSQL refuses to run as root
+_UNPRIVILEGED: Final = "nobody"  # PostgreSQL refuses to run as root; nothing is added to the system
 _START_DEADLINE_S: Final = 60.0
 _VERSION: Final = 18
 
 
 class EmbeddedPostgres:
-    """One server on one data folder; the port stays the same over stop and start of this object."""
+    """One server on one data folder; the port stays the same over stop and start, unless another program took it."""
 
     def __init__(self, folder: Path, *, options: Mapping[str, str] | None = None) -> None:
         self._folder = folder.expanduser().resolve()
@@ -52,7 +52,7 @@ class EmbeddedPostgres:
             user = self._prepare_user(binaries)
             if not (self._data / "PG_VERSION").exists():
                 self._initialise(binaries, user)
-            self._port = self._port if self._port and port_is_free(self._port) else free_port()
+            (self._port,) = lasting_ports(self._folder, 1)
             self._run(binaries, user)
             self._create_database(binaries)
             undo.pop_all()
@@ -136,7 +136,7 @@ class EmbeddedPostgres:
             return (0, 0)
         _let_pass(self._folder / "data")
         _let_pass(binaries / "postgres")
-        return _system_user()
+        return _unprivileged_user(self._data)
 
 
 def _binaries() -> Path:
@@ -149,17 +149,16 @@ def _binaries() -> Path:
     return Path(POSTGRES_VERSIONS[_VERSION])
 
 
-def _system_user() -> tuple[int, int]:
+def _unprivileged_user(data: Path) -> tuple[int, int]:
+    """Return the owner of existing data, else the user that every system has for programs without rights."""
+    if data.exists() and data.stat().st_uid:
+        return (data.stat().st_uid, data.stat().st_gid)
     try:
-        entry = pwd.getpwnam(_SYSTEM_USER)
-    except KeyError:
-        try:
-            subprocess.run(["useradd", "--system", "--no-create-home", _SYSTEM_USER], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise Unavailable(
-                f"PostgreSQL refuses to run as root, and no user «{_SYSTEM_USER}» could be made.", remedy="Run budsim as a normal user."
-            ) from error
-        entry = pwd.getpwnam(_SYSTEM_USER)
+        entry = pwd.getpwnam(_UNPRIVILEGED)
+    except KeyError as error:
+        raise Unavailable(
+            f"PostgreSQL refuses to run as root, and there is no user «{_UNPRIVILEGED}».", remedy="Run budsim as a normal user."
+        ) from error
     return (entry.pw_uid, entry.pw_gid)
 
 

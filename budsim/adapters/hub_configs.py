@@ -1,6 +1,7 @@
 """Configs from the Hugging Face hub: downloaded, read through AutoConfig, never with code that comes with a model."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,10 @@ CONFIG_FILE = "config.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubOptions:
-    """How the hub is asked; disabled means never."""
+    """How the hub is asked; disabled means never, offline that only what was downloaded before is used."""
 
     enabled: bool
+    offline: bool = False
     token: str | None = field(default=None, repr=False)
     cache_folder: str | None = None
     timeout_s: float = 5.0
@@ -33,6 +35,15 @@ class HubAway(Exception):
     """The hub did not answer; other sources may."""
 
 
+def load_libraries() -> None:
+    """Import what fetching needs; the first time this takes seconds that are not the hub's."""
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # that PyTorch is missing is no news: nothing here runs a model
+    import huggingface_hub
+    import transformers
+
+    _ = huggingface_hub.hf_hub_download, transformers.AutoConfig  # both import their parts at first use
+
+
 def fetch_config(uri: str, hub: HubOptions) -> HubConfig | None:
     """Return the config of a repository; None where the hub has none to give us: unknown, gated, or without a config.
 
@@ -42,6 +53,7 @@ def fetch_config(uri: str, hub: HubOptions) -> HubConfig | None:
         HubAway: No answer, and nothing downloaded before.
         UnsupportedModel: The config is not a JSON object.
     """
+    load_libraries()
     path = _download(uri, hub)
     return None if path is None else HubConfig(config=read_folder(path.parent, uri), revision=path.parent.name)
 
@@ -87,7 +99,10 @@ def _download(uri: str, hub: HubOptions) -> Path | None:
     )
 
     try:
-        return Path(hf_hub_download(uri, CONFIG_FILE, token=hub.token, cache_dir=hub.cache_folder, etag_timeout=hub.timeout_s))
+        found = hf_hub_download(
+            uri, CONFIG_FILE, token=hub.token, cache_dir=hub.cache_folder, etag_timeout=hub.timeout_s, local_files_only=hub.offline
+        )
+        return Path(found)
     except (RepositoryNotFoundError, DisabledRepoError, RemoteEntryNotFoundError, HFValidationError):
         return None  # gated ones are a kind of not found
     except (LocalEntryNotFoundError, HfHubHTTPError, HTTPError, OSError, RuntimeError) as error:

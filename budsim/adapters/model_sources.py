@@ -5,10 +5,13 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from budsim.adapters.hub_configs import CONFIG_FILE, HubAway, HubConfig, HubOptions, fetch_config, read_json
-from budsim.core.errors import InvalidInput, ModelNotFound
+from budsim.adapters.daemon_thread import in_daemon
+from budsim.adapters.hub_configs import CONFIG_FILE, HubAway, HubConfig, HubOptions, fetch_config, load_libraries, read_json
+from budsim.core.errors import InvalidInput, ModelNotFound, UnsupportedModel
 from budsim.core.model.catalogue import catalogue_model, nearest_models
 from budsim.core.model.huggingface_config import model_from_config
 from budsim.core.model.spec import ModelSpec
@@ -16,7 +19,8 @@ from budsim.core.model.spec import ModelSpec
 __all__ = ["HubOptions", "ModelSources"]
 
 REMEMBERED = 512  # models kept in memory, the least recently asked for given up first
-HUB_PAUSE_S = 60.0  # how long an unreachable hub is left alone
+CATALOGUED_WAIT_S = 1.0  # longest wait for the hub where the catalogue has an answer too
+HUB_PAUSE_S, LONGEST_PAUSE_S = 60.0, 960.0  # how long an unreachable hub is left alone: doubled each time it is found so again
 LONGEST_URI = 255  # characters, as for every id of the contract
 
 Fetch = Callable[[str, HubOptions], HubConfig | None]
@@ -34,6 +38,7 @@ class ModelSources:
         self._monotonic_s = monotonic_s
         self._known: OrderedDict[str, ModelSpec] = OrderedDict()
         self._hub_rests_until_s = float("-inf")
+        self._next_pause_s = HUB_PAUSE_S
         self._one_at_the_hub = asyncio.Lock()
 
     async def resolve(self, uri: str) -> ModelSpec:
@@ -63,16 +68,22 @@ class ModelSources:
         if folder is not None:
             config = await asyncio.to_thread(read_json, folder, uri)
             return model_from_config(config, model_id=uri, source="registry"), True
-        answered = await self._from_hub(uri) if self._hub.enabled else None
-        if isinstance(answered, HubConfig):
-            return model_from_config(answered.config, model_id=uri, revision=answered.revision, source="hub"), True
         found = catalogue_model(uri)
+        if found is not None and self._hub.offline:
+            return found, True
+        answered = await self._from_hub(uri, catalogued=found is not None) if self._hub.enabled else None
+        if isinstance(answered, HubConfig):
+            return _from_config(uri, answered), True
         if found is None:
-            nearest = ", ".join(nearest_models(uri)) or "none is near"
-            raise ModelNotFound(
-                f"pretrained_model_uri {uri!r} is in no source", param="pretrained_model_uri", remedy=f"did you mean: {nearest}?"
-            )
+            raise self._not_found(uri)
         return found, not self._hub_rests()
+
+    def _not_found(self, uri: str) -> ModelNotFound:
+        nearest = ", ".join(nearest_models(uri)) or "none is near"
+        unasked = " (the hub could not be reached)" if self._hub.enabled and self._hub_rests() else ""
+        return ModelNotFound(
+            f"pretrained_model_uri {uri!r} is in no source{unasked}", param="pretrained_model_uri", remedy=f"did you mean: {nearest}?"
+        )
 
     def _folder(self, uri: str) -> Path | None:
         """Return the model's folder under the registry, if it has one."""
@@ -97,13 +108,45 @@ class ModelSources:
     def _hub_rests(self) -> bool:
         return self._monotonic_s() < self._hub_rests_until_s
 
-    async def _from_hub(self, uri: str) -> HubConfig | None:
+    async def _from_hub(self, uri: str, *, catalogued: bool) -> HubConfig | None:
         """Ask the hub, one request at a time: those that wait learn from the first that it is away."""
+        patience_s = min(CATALOGUED_WAIT_S, self._hub.timeout_s) if catalogued else self._hub.timeout_s
         async with self._one_at_the_hub:
             if self._hub_rests():
                 return None
-            try:
-                return await asyncio.wait_for(asyncio.to_thread(self._fetch, uri, self._hub), self._hub.timeout_s)
-            except (HubAway, TimeoutError):
-                self._hub_rests_until_s = self._monotonic_s() + HUB_PAUSE_S
+            if not catalogued:
+                await in_daemon(load_libraries)
+            errand = in_daemon(partial(self._fetch, uri, self._hub))
+            done, _ = await asyncio.wait((errand,), timeout=patience_s)
+            if not done:
+                self._let_rest()
+                errand.add_done_callback(partial(self._came_late, uri))
                 return None
+            try:
+                answer = errand.result()
+            except HubAway:
+                self._let_rest()
+                return None
+            self._wake()
+            return answer
+
+    def _let_rest(self) -> None:
+        self._hub_rests_until_s = self._monotonic_s() + self._next_pause_s
+        self._next_pause_s = min(2 * self._next_pause_s, LONGEST_PAUSE_S)
+
+    def _wake(self) -> None:
+        self._hub_rests_until_s, self._next_pause_s = float("-inf"), HUB_PAUSE_S
+
+    def _came_late(self, uri: str, errand: "asyncio.Future[HubConfig | None]") -> None:
+        """Keep an answer nobody waited for: it shows that the hub is slow, not away."""
+        if errand.cancelled() or errand.exception() is not None:
+            return
+        self._wake()
+        answer = errand.result()
+        if answer is not None:
+            with suppress(UnsupportedModel):  # told to whoever asks next
+                self._remember(uri, _from_config(uri, answer))
+
+
+def _from_config(uri: str, answer: HubConfig) -> ModelSpec:
+    return model_from_config(answer.config, model_id=uri, revision=answer.revision, source="hub")

@@ -1,5 +1,11 @@
 """The commands."""
 
-from budsim.cli.main import main
 
-__all__ = ["main"]
+def main() -> None:
+    """Run a command, unless other packages stand where ours should."""
+    from budsim.cli.packages import refuse_shadows
+
+    refuse_shadows()
+    from budsim.cli.main import run
+
+    run()

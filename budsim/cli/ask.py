@@ -17,9 +17,10 @@ from budsim.adapters.wire.recommendations import recommendation_event
 from budsim.adapters.wire.requests import Caller, request_from_event
 from budsim.app import create_models, request_defaults, split_policy
 from budsim.cli.kafka import following, reader
-from budsim.cli.tables import recommendation_tables, wide_console
+from budsim.cli.output import AsJson, wide_console
+from budsim.cli.tables import recommendation_tables
 from budsim.config import Settings, load_settings
-from budsim.core.errors import InvalidInput
+from budsim.core.errors import InvalidInput, Unavailable
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.search.run import search_in_process
 from budsim.services.ports import OutgoingMessage, StoredCluster
@@ -62,15 +63,18 @@ def read_clusters(path: Path) -> list[ClusterUpdated]:
 def request(
     file: File,
     wait: Annotated[bool, typer.Option(help="Follow progress and show the recommendations")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Send a simulation request as a Kafka event."""
+    """Send a simulation request as a Kafka event; with --wait or --json, follow it to its answer. A failed answer is exit code 1.
+
+    Example: budsim request request.json --wait
+    """
     settings, event = load_settings(), read_body(file, SimulationRequested)
     answer = asyncio.run(ask(settings, event, wait=wait or as_json, show=not as_json))
     if answer is None:
         return
     if as_json:
-        console.print_json(answer.model_dump_json())
+        typer.echo(answer.model_dump_json(indent=2))
     else:
         recommendation_tables(console, answer)
     if answer.status == "failed":
@@ -99,7 +103,7 @@ async def ask(settings: Settings, event: SimulationRequested, *, wait: bool, sho
                 body = json.loads(record.value or b"{}")
                 percent = body.get("percent")
                 bar.update(task, description=body["payload"]["content"]["title"], **({"completed": percent} if percent is not None else {}))
-    raise InvalidInput(
+    raise Unavailable(
         f"workflow {workflow_id} was not answered within {patience_s:g} s", remedy="are the workers running? see: budsim doctor"
     )
 
@@ -114,7 +118,12 @@ async def send(settings: Settings, messages: list[OutgoingMessage]) -> None:
 
 
 def feedback(file: File, wait: Annotated[bool, typer.Option(help="Wait until it counts")] = False) -> None:
-    """Tell what became of a recommended configuration."""
+    """Tell what became of a recommended configuration; with --wait, return when it counts.
+
+    The file: {"config_id": "…", "workflow_id": "…", "failed": true, "reason": "CUDA out of memory"}
+
+    Example: budsim feedback feedback.json --wait
+    """
     settings, event = load_settings(), read_body(file, FeedbackGiven)
     asyncio.run(give_feedback(settings, event, wait=wait))
     console.print("feedback applied" if wait else "feedback sent")
@@ -131,12 +140,15 @@ async def give_feedback(settings: Settings, event: FeedbackGiven, *, wait: bool)
         async for record in following(consumer, str(event.workflow_id).encode(), deadline_s=PATIENCE_S):
             if json.loads(record.value or b"{}").get("payload", {}).get("event") == "feedback applied":
                 return
-    raise InvalidInput(f"feedback on {event.config_id} was not applied in time", remedy="see: budsim dlq list")
+    raise Unavailable(f"feedback on {event.config_id} was not applied in time", remedy="see: budsim dlq list")
 
 
 @clusters.command()
 def apply(file: File) -> None:
-    """Report topologies: one cluster object, or a list."""
+    """Report topologies: one cluster object, or a list.
+
+    Example: budsim clusters apply cluster.json
+    """
     settings, events = load_settings(), read_clusters(file)
     messages = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock())
     asyncio.run(send(settings, [messages.cluster(event) for event in events]))
@@ -145,7 +157,10 @@ def apply(file: File) -> None:
 
 @clusters.command()
 def remove(cluster_id: str) -> None:
-    """Remove a cluster."""
+    """Remove a cluster.
+
+    Example: budsim clusters remove a100-cluster
+    """
     settings = load_settings()
     messages = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock())
     asyncio.run(send(settings, [messages.cluster_removed(cluster_id)]))
@@ -155,13 +170,16 @@ def remove(cluster_id: str) -> None:
 def simulate(
     file: File,
     clusters: Annotated[Path, typer.Option(help="JSON file of one cluster or a list", exists=True, dir_okay=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Answer in this process: the same services, no Kafka, no PostgreSQL."""
+    """Answer in this process: the same services, no Kafka, no PostgreSQL. A failed answer is exit code 1.
+
+    Example: budsim simulate request.json --clusters cluster.json --json
+    """
     settings, event = load_settings(), read_body(file, SimulationRequested)
     answer = asyncio.run(answer_here(settings, event, read_clusters(clusters)))
     if as_json:
-        console.print_json(answer.model_dump_json())
+        typer.echo(answer.model_dump_json(indent=2))
     else:
         recommendation_tables(console, answer)
     if answer.status == "failed":

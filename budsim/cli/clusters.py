@@ -12,7 +12,7 @@ from budsim.adapters.wire.clusters import reported_cluster
 from budsim.app import create_stores
 from budsim.cli.ask import clusters
 from budsim.cli.kafka import read_to_end
-from budsim.cli.tables import wide_console
+from budsim.cli.output import wide_console
 from budsim.config import Settings, load_settings
 from budsim.core.errors import InvalidInput
 from budsim.services.clusters import ClusterSnapshot, rebuild_clusters

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from budsim.adapters.clock import SystemClock
 from budsim.adapters.wire.messages import KafkaMessages
 from budsim.cli.ask import ask, give_feedback, send
-from budsim.cli.tables import recommendation_tables, wide_console
+from budsim.cli.output import wide_console
+from budsim.cli.tables import recommendation_tables
 from budsim.config import Settings
 from budsim.core.errors import BudSimError
 from budsim.storage.engine import create_engine

@@ -1,44 +1,87 @@
-"""`budsim`: every command; exit codes: 0 done, 1 the answer is a failure, 2 wrong use, 3 a dependency is away."""
+"""`budsim`: every command, and what its exit code means (docs/how-to/commands.md)."""
 
+import logging
+import os
 import sys
+from importlib.metadata import version
+from typing import Annotated, cast
 
 import typer
-from rich.console import Console
 
-from budsim.cli import admin, ask, clusters, schemas, servers, tokens
+from budsim.cli import admin, ask, clusters, database, dead_letters, doctor, schemas, servers, tokens
+from budsim.cli.output import errors, one_line
 from budsim.core.errors import BudSimError, Unavailable
 
+FAILED, WRONG_USE, AWAY = 1, 2, 3
+_UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])  # any wrong use; typer exports this one kind of it
+_QUIET = ("aiokafka", "kafka", "asyncio", "faust", "mode")  # one command says in one line what they would say in ten
+
 app = typer.Typer(
-    help="How should this model be deployed on these clusters, for this load and these SLOs?",
+    help="How should this model be deployed on these clusters, for this load and these SLOs?\n\n"
+    "Exit codes: 0 done; 1 the answer or a check is bad; 2 wrong use or input; 3 Kafka, PostgreSQL or another part is away.\n\n"
+    "Begin with: budsim demo",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 for group, name, text in (
     (admin.topics, "topics", "Kafka topics"),
-    (admin.database, "db", "PostgreSQL schema"),
+    (database.database, "db", "PostgreSQL schema"),
     (tokens.token, "token", "API tokens"),
-    (admin.dlq, "dlq", "Dead letters"),
+    (dead_letters.dlq, "dlq", "Dead letters"),
     (clusters.clusters, "clusters", "Cluster topologies"),
     (schemas.schemas, "schemas", "JSON Schemas and AsyncAPI document of the messages"),
     (servers.worker, "worker", "Stream workers"),
 ):
     app.add_typer(group, name=name, help=text, no_args_is_help=True)
-for command in (ask.request, ask.feedback, ask.simulate, servers.up, servers.web, servers.demo, admin.doctor, admin.settings):
+for command in (ask.request, ask.feedback, ask.simulate, servers.up, servers.web, servers.demo, doctor.doctor, admin.settings):
     app.command()(command)
 
 
-def main() -> None:
-    """Run a command; errors are one line, never a traceback."""
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"budsim {version('budsim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    show_version: Annotated[  # noqa: ARG001  # its callback does the work, before a command is looked for
+        bool, typer.Option("--version", help="Show the version and end", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Keep the libraries quiet where one line is the answer."""
+    if context.invoked_subcommand not in ("worker", "web"):  # these log; the others answer
+        for name in _QUIET:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def run() -> None:
+    """Run a command and exit; errors are one line, never a traceback."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except Unavailable as error:
-        _complain(error)
-        sys.exit(3)
+        code, line = AWAY, one_line(error)
     except BudSimError as error:
-        _complain(error)
-        sys.exit(2)
+        code, line = WRONG_USE, one_line(error)
+    except typer.Abort:
+        code, line = FAILED, "nothing was done"
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code, line = FAILED, ""
+    except _UsageError as error:
+        code, line = WRONG_USE, _usage(error)
+    if line:
+        errors().print(f"budsim: {line}")
+    sys.exit(code)
 
 
-def _complain(error: BudSimError) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"budsim: {error}", markup=False, highlight=False)
+def _usage(error: Exception) -> str:
+    """Return a wrong use in one line; a group without a command shows its help instead."""
+    context, message = getattr(error, "ctx", None), getattr(error, "format_message", error.__str__)()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(message)
+        return ""
+    command = context.command_path if context else "budsim"
+    return f"{' '.join(message.split()).rstrip('.')}. See: {command} --help"

@@ -6,13 +6,6 @@ from rich.table import Table
 from topics.recommendations import ConfigurationBody, RecommendationBody, RecommendationMade
 
 SHOWN = 5
-WIDE = 150  # columns, where no terminal says how wide it is
-
-
-def wide_console() -> Console:
-    """Return a console that gives tables room when its output goes to a file or a pipe."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDE)
 
 
 def recommendation_tables(console: Console, answer: RecommendationMade) -> None:

@@ -11,6 +11,8 @@ from asyncpg.exceptions import (
     InvalidCatalogNameError,
     OperatorInterventionError,
     PostgresConnectionError,
+    UndefinedColumnError,
+    UndefinedTableError,
 )
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
@@ -26,12 +28,11 @@ COMMAND_S = 8.0  # a silent server costs twice this, command and rollback: less 
 _AWAY = (
     CannotConnectNowError,
     InsufficientResourcesError,
-    InvalidAuthorizationSpecificationError,
-    InvalidCatalogNameError,
     OperatorInterventionError,
     PostgresConnectionError,
     ConnectionError,
 )
+_NOT_SET_UP = (InvalidAuthorizationSpecificationError, InvalidCatalogNameError, UndefinedTableError, UndefinedColumnError)
 
 
 def create_engine(dsn: str, *, bounded: bool = True) -> AsyncEngine:
@@ -84,12 +85,23 @@ def _translated() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolExhausted) as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error.orig and error.orig.__cause__, _AWAY):
+        cause = error.orig and error.orig.__cause__
+        if error.connection_invalidated or isinstance(cause, _AWAY):
             raise _unavailable(error) from error
+        if isinstance(cause, _NOT_SET_UP):
+            raise not_set_up(cause) from error
         raise
     except (*_AWAY, OSError) as error:
         raise _unavailable(error) from error
 
 
+def not_set_up(error: BaseException) -> Unavailable:
+    """Return the refusal of a server that is there without our role, database or schema: to be mended, not a fault of a message."""
+    return Unavailable(f"PostgreSQL refuses: {error}", remedy="Check BUDSIM_DATABASE_URL, then run: budsim db upgrade")
+
+
 def _unavailable(error: Exception) -> Unavailable:
-    return Unavailable(f"PostgreSQL is away ({type(error).__name__})", remedy="it is tried again until it answers")
+    return Unavailable(
+        f"PostgreSQL is away ({type(error).__name__})",
+        remedy="Is it up, and BUDSIM_DATABASE_URL right? Workers try again until it answers.",
+    )

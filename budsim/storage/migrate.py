@@ -7,11 +7,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from budsim.core.errors import Unavailable
-from budsim.storage.engine import create_engine
+from budsim.core.errors import InvalidInput, Unavailable
+from budsim.storage.engine import create_engine, not_set_up
 
 LOCK = 0x42554453  # two processes that migrate at once take turns
 
@@ -33,7 +34,7 @@ async def current(dsn: str) -> str | None:
         async with engine.connect() as connection:
             return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
     except (OSError, DBAPIError) as error:
-        raise Unavailable(f"PostgreSQL cannot be reached ({error})", remedy="check BUDSIM_DATABASE_URL") from error
+        raise _translated(error) from error
     finally:
         await engine.dispose()
 
@@ -61,7 +62,15 @@ async def _run(dsn: str, action: Callable[[Config], object]) -> None:
     try:
         async with engine.begin() as connection:
             await connection.run_sync(apply)
-    except OSError as error:
-        raise Unavailable(f"PostgreSQL cannot be reached ({error})", remedy="check BUDSIM_DATABASE_URL") from error
+    except CommandError as error:
+        raise InvalidInput(f"{error}", param="revision", remedy=f"The newest is {head()}.") from error
+    except (OSError, DBAPIError) as error:
+        raise _translated(error) from error
     finally:
         await engine.dispose()
+
+
+def _translated(error: OSError | DBAPIError) -> Unavailable:
+    if isinstance(error, DBAPIError):
+        return not_set_up((error.orig and error.orig.__cause__) or error)
+    return Unavailable(f"PostgreSQL cannot be reached ({error})", remedy="Check BUDSIM_DATABASE_URL.")

@@ -86,7 +86,10 @@ class KafkaPublisher:
                         await producer.start()
                     self._producer = producer
                 except (TimeoutError, KafkaError, OSError) as error:
-                    raise Unavailable(f"Kafka at {self._connection.bootstrap} cannot be reached ({error!r})") from error
+                    raise Unavailable(
+                        f"Kafka at {self._connection.bootstrap} cannot be reached ({error!r})",
+                        remedy="Is it up, and BUDSIM_KAFKA_BOOTSTRAP right? On one machine: budsim up",
+                    ) from error
                 finally:
                     if self._producer is not producer:
                         await producer.stop()

@@ -1,0 +1,169 @@
+"""`budsim doctor`: everything BudSim needs, checked and told in one table."""
+
+import asyncio
+import difflib
+import importlib.util
+import os
+from collections.abc import Awaitable, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+
+import typer
+from rich.table import Table
+
+from budsim.adapters.topic_admin import MISSING, OK
+from budsim.app import topic_specs
+from budsim.cli import packages
+from budsim.cli.admin import topic_admin
+from budsim.cli.output import AsJson, one_line, print_json, wide_console
+from budsim.config import PREFIX, Settings, load_settings, variables
+from budsim.core.errors import BudSimError
+from budsim.core.model.catalogue import catalogue as model_catalogue
+from budsim.storage import migrate
+
+console = wide_console()
+T = TypeVar("T")
+ANSWER_S: Final = 10.0  # longest wait for a server
+SET_ELSEWHERE: Final = frozenset({"BUDSIM_WEB_PORT"})  # read by docker compose, not by us
+
+
+class State(StrEnum):
+    """Verdict of a check; only «wrong» counts against the whole."""
+
+    OK = "ok"
+    WRONG = "wrong"
+    ABSENT = "optional"
+
+
+_COLOURS: Final = {State.OK: "green", State.WRONG: "red", State.ABSENT: "yellow"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One row."""
+
+    check: str
+    state: State
+    found: str
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings, Kafka, topics, PostgreSQL, migrations, models and package names; exit 1 when something is wrong.
+
+    Example: budsim doctor --json
+    """
+    checks = asyncio.run(_checks())
+    if as_json:
+        print_json([asdict(check) for check in checks])
+    else:
+        table = Table("check", "state", "found")
+        for check in checks:
+            table.add_row(check.check, f"[{_COLOURS[check.state]}]{check.state}[/]", check.found.replace("[", r"\["))
+        console.print(table)
+    if any(check.state is State.WRONG for check in checks):
+        raise typer.Exit(1)
+
+
+async def _checks() -> list[Check]:
+    beside = [*map(_package, packages.OURS), _calculator()]
+    try:
+        settings = load_settings()
+        _ = settings.kafka  # its certificates are read here
+    except BudSimError as error:
+        return [Check(check="settings", state=State.WRONG, found=one_line(error)), *beside]
+    servers = await asyncio.gather(_topics(settings), _migrations(settings))
+    return [_settings(settings), *(check for group in servers for check in group), *_models(settings), *beside]
+
+
+def _settings(settings: Settings) -> Check:
+    known = variables()
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known | SET_ELSEWHERE)
+    if not unknown:
+        return _good("settings", f"{len(settings.model_fields_set)} set; prefix {settings.topic_prefix}")
+    meant = {name: difflib.get_close_matches(name, known, n=1) for name in unknown}
+    found = "; ".join(f"{name} is no setting" + (f", did you mean {near[0]}?" if near else "") for name, near in meant.items())
+    return Check(check="settings", state=State.WRONG, found=found)
+
+
+async def _topics(settings: Settings) -> list[Check]:
+    states, trouble = await _asked(topic_admin(settings).list(topic_specs(settings)))
+    if states is None:
+        return [_wrong("kafka", trouble), _wrong("topics", "not checked: Kafka is away")]
+    odd = [f"{state.name}: {state.state}" for state in states if state.state != OK]
+    remedy = " Run: budsim topics apply" if any(state.state == MISSING for state in states) else ""
+    kafka = _good("kafka", settings.kafka_bootstrap)
+    topics = Check(
+        check="topics", state=State.WRONG if odd else State.OK, found="; ".join(odd) + remedy if odd else f"{len(states)} as they should be"
+    )
+    return [kafka, topics]
+
+
+async def _migrations(settings: Settings) -> list[Check]:
+    revision, trouble = await _asked(migrate.current(settings.database_url))
+    if trouble:
+        return [_wrong("postgresql", trouble), _wrong("migrations", "not checked: PostgreSQL is away")]
+    newest = migrate.head()
+    where = settings.database_url.rpartition("@")[2]
+    migrations = _good("migrations", f"at {revision}, the newest")
+    if revision != newest:
+        migrations = _wrong("migrations", f"at {revision or 'nothing'}, newest {newest}. Run: budsim db upgrade")
+    return [Check(check="postgresql", state=State.OK, found=where), migrations]
+
+
+async def _asked(question: Awaitable[T]) -> tuple[T | None, str]:
+    """Return the answer, or what is wrong."""
+    try:
+        return await asyncio.wait_for(question, ANSWER_S), ""
+    except BudSimError as error:
+        return None, one_line(error)
+    except TimeoutError:
+        return None, f"no answer within {ANSWER_S:.0f} s"
+
+
+def _models(settings: Settings) -> Iterator[Check]:
+    yield _good("model catalogue", f"{len(model_catalogue())} models")
+    folders = {"model_registry_dir": settings.model_registry_dir, "pretrained_models_dir": settings.pretrained_models_dir}
+    for name, folder in folders.items():
+        kind = "model registry" if name == "model_registry_dir" else "trained regressors"
+        if folder.is_dir():
+            count = sum(1 for _ in folder.rglob("config.json" if name == "model_registry_dir" else "card.json"))
+            yield Check(check=kind, state=State.OK, found=f"{count} in {folder}")
+        else:  # the default need not exist; one that was named must
+            named = name in settings.model_fields_set
+            yield Check(check=kind, state=State.WRONG if named else State.ABSENT, found=f"{PREFIX}{name.upper()} = {folder} is no folder")
+    yield Check(check="model hub", state=State.OK if settings.hub_enabled else State.ABSENT, found=_hub(settings))
+
+
+def _hub(settings: Settings) -> str:
+    if not settings.hub_enabled:
+        return "not asked: BUDSIM_HUB_ENABLED is false"
+    if settings.hub_offline:
+        return "only what was downloaded before: BUDSIM_HUB_OFFLINE or HF_HUB_OFFLINE is set"
+    return f"asked for models outside the registry, at most {settings.hub_timeout_s:g} s"
+
+
+def _package(name: str) -> Check:
+    shadow, others = packages.shadow_of(name), packages.owners_beside_us(name)
+    if shadow:
+        return _wrong(f"package {name}", f"found in {shadow}, not ours. Uninstall or move the other one.")
+    if others:
+        return _wrong(
+            f"package {name}", f"{', '.join(others)} installs files under this name too. Uninstall it, then install budsim again."
+        )
+    return _good(f"package {name}", "ours")
+
+
+def _calculator() -> Check:
+    name = "llm-memory-calculator"
+    if importlib.util.find_spec("llm_memory_calculator") is not None:
+        return _good(name, "installed")
+    return Check(check=name, state=State.ABSENT, found="not installed; our own memory model is used")
+
+
+def _good(check: str, found: str) -> Check:
+    return Check(check=check, state=State.OK, found=found)
+
+
+def _wrong(check: str, found: str) -> Check:
+    return Check(check=check, state=State.WRONG, found=found)
