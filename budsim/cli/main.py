@@ -60,7 +60,7 @@ def options(
 def run() -> None:
     """Run a command and exit; errors are one line, never a traceback."""
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="budsim", standalone_mode=False))
     except Unavailable as error:
         code, line = AWAY, one_line(error)
     except BudSimError as error:

@@ -38,7 +38,10 @@ def write(
     folder: Folder = HERE,
     breaking: Annotated[str | None, typer.Option("--break", help="Why an incompatible change is meant; it is recorded")] = None,
 ) -> None:
-    """Write the JSON Schemas and the AsyncAPI document; an incompatible change is refused unless --break says why."""
+    """Write the JSON Schemas and the AsyncAPI document; an incompatible change is refused unless --break says why.
+
+    Example: budsim schemas write
+    """
     wrong = broken(folder)
     if wrong and breaking is None:
         _show(wrong)
@@ -53,7 +56,10 @@ def write(
 
 @schemas.command()
 def check(folder: Folder = HERE) -> None:
-    """Compare the committed schemas with the models: 1 when they differ, or when a change since any committed version breaks callers."""
+    """Compare the committed schemas with the models: 1 when they differ, or when a change since any committed version breaks callers.
+
+    Example: budsim schemas check
+    """
     wrong = [(name, "differs from the models; run: budsim schemas write") for name in stale(folder)] + broken(folder)
     _show(wrong)
     if wrong:

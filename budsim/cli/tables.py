@@ -11,15 +11,16 @@ SHOWN = 5
 def recommendation_tables(console: Console, answer: RecommendationMade) -> None:
     """Print clusters ranked, their configurations, and what was rejected."""
     if answer.error is not None:
-        console.print(f"[red]failed[/]: {answer.error.message}", highlight=False)
-        console.print(f"remedy: {answer.error.remedy}", highlight=False)
+        console.print("[red]failed[/]: ", end="")
+        console.print(answer.error.message, markup=False, highlight=False)
+        console.print(f"remedy: {answer.error.remedy}", markup=False, highlight=False)
     for rank, item in enumerate(answer.recommendations, 1):
         _cluster(console, rank, item)
     for rejected in answer.rejected:
         where = " ".join(part for part in (rejected.cluster_id, rejected.device_type, rejected.engine) if part)
-        console.print(f"rejected {where}: {rejected.reason} {rejected.remedy}".rstrip(), highlight=False)
+        console.print(f"rejected {where}: {rejected.reason} {rejected.remedy}".rstrip(), markup=False, highlight=False)
     for missing in answer.missing:
-        console.print(f"missing {missing.cluster_id} {missing.device_type} {missing.engine}: not in before the deadline")
+        console.print(f"missing {missing.cluster_id} {missing.device_type} {missing.engine}: not in before the deadline", markup=False)
 
 
 def _cluster(console: Console, rank: int, item: RecommendationBody) -> None:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from budsim.cli.tables import wide_console
+from budsim.cli.output import wide_console
 from budsim.config import load_settings
 from budsim.core.errors import InvalidInput
 from budsim.storage.engine import create_engine, create_sessions
@@ -35,7 +35,10 @@ def create(
 
 @token.command("list")
 def list_tokens() -> None:
-    """List every token, what it is limited to, and whether it still opens."""
+    """List every token, what it is limited to, and whether it still opens.
+
+    Example: budsim token list
+    """
     table = Table("name", "projects", "clusters", "created", "revoked")
     for view in _with_tokens(lambda tokens: tokens.all()):
         table.add_row(view.name, _limits(view.projects), _limits(view.clusters), _day(view.created_s), _day(view.revoked_s))

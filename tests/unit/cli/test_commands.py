@@ -1,0 +1,174 @@
+"""Every command teaches, and every error is one line with a code that means something."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from budsim.adapters.data_folder import free_port
+from budsim.cli import packages
+from budsim.cli.main import app, run
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = ROOT / "budsim" / "cli" / "examples"
+PAGE = (ROOT / "docs" / "how-to" / "commands.md").read_text(encoding="utf-8")
+
+
+def leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield every command that does something, by its words."""
+    for name, child in getattr(command, "commands", {}).items():
+        yield from leaves(child, f"{path} {name}")
+    if not hasattr(command, "commands"):
+        yield path, command
+
+
+LEAVES = dict(leaves(typer.main.get_command(app), "budsim"))
+
+
+def outcome(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
+    """Run a command as the program does: its code, what it printed, what it complained of."""
+    monkeypatch.setattr(sys, "argv", ["budsim", *words])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_each_command_shows_an_example_of_itself(path: str) -> None:
+    assert re.search(rf"Example: .*\b{path}\b", LEAVES[path].help), LEAVES[path].help
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_each_command_is_on_the_page_of_commands(path: str) -> None:
+    assert f"`{path}" in PAGE
+
+
+def test_the_page_names_no_command_that_is_not_there() -> None:
+    named = re.findall(r"^\| `(budsim(?: [a-z]+)+)", PAGE, re.MULTILINE)
+    assert [name for name in named if name not in LEAVES] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nonsense"], "No such command 'nonsense'. See: budsim --help"),
+        (["request"], "Missing argument 'file'. See: budsim request --help"),
+        (["request", "nowhere.json"], "'nowhere.json' does not exist. See: budsim request --help"),
+        (["settings", "--colour"], "No such option: --colour. See: budsim settings --help"),
+        (["db", "downgrade"], "Missing argument 'revision'. See: budsim db downgrade --help"),
+    ],
+)
+def test_wrong_use_is_one_line_that_names_the_help_and_code_2(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = outcome(capsys, monkeypatch, *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("budsim: ")
+    assert said in err
+
+
+def test_a_file_of_the_wrong_shape_names_its_fields_and_is_code_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = outcome(capsys, monkeypatch, "request", str(EXAMPLES / "cluster-a100.json"))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "pretrained_model_uri: Field required" in err
+    assert "docs/how-to/send-a-request.md" in err
+
+
+@pytest.mark.parametrize("words", [["request", str(EXAMPLES / "request.json")], ["dlq", "list"], ["topics", "list"]], ids=" ".join)
+def test_kafka_away_is_one_line_with_the_variable_and_code_3(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDSIM_KAFKA_BOOTSTRAP", f"127.0.0.1:{free_port()}")
+    code, out, err = outcome(capsys, monkeypatch, *words)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "BUDSIM_KAFKA_BOOTSTRAP" in err
+
+
+@pytest.mark.parametrize("words", [["db", "current"], ["db", "upgrade"], ["token", "create", "ci"]], ids=" ".join)
+def test_postgresql_away_is_one_line_with_the_variable_and_code_3(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDSIM_DATABASE_URL", f"postgresql://u:hunter2@127.0.0.1:{free_port()}/x")
+    code, out, err = outcome(capsys, monkeypatch, *words)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "BUDSIM_DATABASE_URL" in err
+    assert "hunter2" not in err
+
+
+def test_a_bad_setting_is_one_line_with_its_name_and_code_2(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDSIM_PORT", "many")
+    code, out, err = outcome(capsys, monkeypatch, "web")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "BUDSIM_PORT = 'many'" in err
+
+
+def simulate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, request: Path, *words: str) -> tuple[int, str, str]:
+    monkeypatch.setenv("BUDSIM_HUB_ENABLED", "false")
+    return outcome(capsys, monkeypatch, "simulate", str(request), "--clusters", str(EXAMPLES / "cluster-a100.json"), *words)
+
+
+def test_simulate_prints_tables_or_pure_json_and_code_0(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = simulate(capsys, monkeypatch, EXAMPLES / "request.json")
+    assert (code, err) == (0, "")
+    assert "1. a100-cluster: " in out
+    code, out, err = simulate(capsys, monkeypatch, EXAMPLES / "request.json", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["status"] == "completed"
+
+
+def test_a_failed_answer_is_told_with_its_remedy_and_code_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    unknown = tmp_path / "request.json"
+    unknown.write_text((EXAMPLES / "request.json").read_text().replace("Llama-3.1-8B-Instruct", "Llama-[9]-9B"))
+    code, out, _ = simulate(capsys, monkeypatch, unknown)
+    assert code == 1
+    assert "failed: pretrained_model_uri 'meta-llama/Llama-[9]-9B' is in no source" in out
+    assert "remedy: did you mean: " in out
+
+
+def test_going_back_asks_first_and_does_nothing_without_an_answer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", StringIO())
+    monkeypatch.setenv("BUDSIM_DATABASE_URL", f"postgresql://u@127.0.0.1:{free_port()}/x")
+    code, _, err = outcome(capsys, monkeypatch, "db", "downgrade", "base")
+    assert (code, err.strip().splitlines()[-1]) == (1, "budsim: nothing was done")
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = outcome(capsys, monkeypatch, "--version")
+    assert (code, out.split()[0]) == (0, "budsim")
+
+
+def test_a_package_that_shadows_ours_is_named_before_anything_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "topics").mkdir()
+    (tmp_path / "topics" / "__init__.py").write_text("")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "budsim.cli", "doctor"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (packages.EXIT_CODE, 1)
+    assert done.stderr.startswith(f"budsim: the package «topics» is found in {tmp_path / 'topics'}, not in ")
+
+
+def test_where_the_user_stands_shadows_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()  # no package, a folder of somebody's data
+    assert packages.shadow_of("tables") is None
