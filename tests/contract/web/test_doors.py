@@ -27,7 +27,7 @@ ROUTES = [
     [
         {},
         {"Authorization": "Bearer wrong"},
-        {"Authorization": f"Basic {SECRET}"},
+        {"Authorization": f"Digest {SECRET}"},
         {"Authorization": SECRET},
         {"dapr-api-token": "wrong"},
         {"Cookie": f"budsim_token={SECRET}"},
