@@ -1,6 +1,7 @@
 """Gather: keep the first result of every part; when all are in, or the deadline passed, rank and end the workflow."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from budsim.core.errors import MessageTooLarge, SimulationTimedOut
@@ -122,7 +123,7 @@ def ranked(
     request: SimulationRequest, parts: Sequence[StoredPart], results: Sequence[PartResult], *, notes: PlanNotes, created_s: float
 ) -> Recommendation:
     """Return the ranked answer of parts and results, naming what is missing."""
-    return recommend(
+    answer = recommend(
         Findings(
             workflow_id=str(request.workflow_id),
             slo=request.slo,
@@ -135,6 +136,7 @@ def ranked(
             warnings=notes.warnings,
         )
     )
+    return replace(answer, data_version=notes.data_version)
 
 
 async def _report_results(workflow: WorkflowTransaction, recommendation: Recommendation, found: str) -> Recommendation:

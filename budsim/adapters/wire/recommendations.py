@@ -20,13 +20,13 @@ from topics.recommendations import (
 )
 
 
-def recommendation_event(recommendation: Recommendation, *, data_version: str = "") -> RecommendationMade:
+def recommendation_event(recommendation: Recommendation) -> RecommendationMade:
     """Return the answer as callers read it."""
     failure = recommendation.failure
     return RecommendationMade(
         workflow_id=recommendation.workflow_id,
         status=recommendation.completion.value,
-        recommendations=[_cluster(item, data_version) for item in recommendation.clusters],
+        recommendations=[_cluster(item, recommendation.data_version) for item in recommendation.clusters],
         rejected=[
             RejectedBody(
                 cluster_id=item.cluster_id,

@@ -103,7 +103,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """The answer of one workflow."""
+    """The answer of one workflow.
+
+    Attributes:
+        data_version: Version of the device catalogue and of the topologies it stands on.
+    """
 
     workflow_id: str
     completion: Completion
@@ -112,3 +116,4 @@ class Recommendation:
     missing: tuple[MissingPart, ...] = ()
     failure: Failure | None = None
     created_s: float = 0.0  # [unix s]
+    data_version: str = ""

@@ -1,6 +1,8 @@
 """Every message carries its CloudEvents headers, names its parent, and stays within what readers take."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -10,10 +12,12 @@ from budsim.core.errors import MessageTooLarge
 from budsim.core.ranking.recommendation import Failure
 from budsim.core.search.part import Blacklist, SearchTask
 from budsim.services.causation import following
-from budsim.services.ports import OutgoingMessage, StepProgress
+from budsim.services.gather import ranked
+from budsim.services.ports import OutgoingMessage, PlanNotes, StepProgress, StoredPart
 from tests.support.storage_values import FakeClock, answer_of, make_request, parts_of, result_of
 from topics.clusters import ClusterUpdated
 from topics.feedback import FeedbackGiven
+from topics.recommendations import RecommendationMade
 from topics.simulation_requests import SimulationRequested
 
 WORKFLOW = UUID("1b671a64-40d5-491e-99b0-da01ff1f3341")
@@ -79,6 +83,38 @@ def test_facts_that_differ_have_ids_that_differ() -> None:
     others = [MESSAGES.progress(REQUEST, STEP, 4)[0], MESSAGES.deadline(WORKFLOW), MESSAGES.evaluation(parts_of(WORKFLOW, "c2")[0])]
     ids = [headers(message)["ce_id"] for message in [*others, *(fact() for fact in FACTS.values())]]
     assert len(set(ids)) == len(ids)
+
+
+def test_progress_goes_to_every_source_topic_of_the_request_as_it_goes_to_progress() -> None:
+    request = replace(REQUEST, source_topics=("team.a", "team.b"), notification_workflow_id="theirs", notification_metadata={"name": "n"})
+    step = replace(STEP, event="eta", status="RUNNING", message="2", eta_s=95.0)
+    sent = MESSAGES.progress(request, step, 2)
+    assert [message.topic for message in sent] == ["p.progress.v1", "team.a", "team.b"]
+    assert {message.key for message in sent} == {str(WORKFLOW).encode()}
+    (body,) = {message.value for message in sent}
+    assert json.loads(body or b"") == {
+        "payload": {
+            "category": "internal",
+            "type": "get_cluster_recommendations",
+            "event": "eta",
+            "workflow_id": "theirs",
+            "source": "budsim",
+            "content": {"title": "Validation", "message": "2", "status": "RUNNING", "result": None, "primary_action": None},
+        },
+        "notification_metadata": {"name": "n"},
+        "workflow_id": str(WORKFLOW),
+        "seq": 2,
+        "eta_s": 95.0,
+        "percent": None,
+    }
+
+
+def test_the_answer_carries_the_version_of_its_data() -> None:
+    parts = [StoredPart(part=PART, result=result_of(PART))]
+    notes = PlanNotes(data_version="catalogue-1")
+    answer = ranked(REQUEST, parts, [result_of(PART)], notes=notes, created_s=0.0)
+    event = RecommendationMade.model_validate_json(MESSAGES.recommendation(answer).value or b"")
+    assert [item.data_version for item in event.recommendations] == ["catalogue-1"]
 
 
 def test_a_message_over_the_limit_is_refused_with_its_size_and_the_limit() -> None:
