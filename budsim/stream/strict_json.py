@@ -8,6 +8,7 @@ from typing import Any, Final
 
 # signs of what Python reads and others do not: no numbers, numbers beyond a float, the character 0, half a surrogate pair
 _SUSPECT: Final = re.compile(r"NaN|Infinity|[eE]\+?\d{3}|\d{300}|\\u0000|\\u[dD][89a-fA-F]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SHOWN: Final = 40  # characters of a name in a reason
 
 
@@ -50,15 +51,17 @@ def _leaves(item: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def _fault(item: Any) -> str:
     """Return what is wrong with a leaf, empty when nothing is."""
-    if isinstance(item, float) and math.isnan(item):
-        return "= NaN is not a JSON number"
-    if isinstance(item, float) and math.isinf(item):
-        return f"= {'-' if item < 0 else ''}Infinity is beyond what a number can be"
-    if isinstance(item, str) and "\0" in item:
-        return "holds the character \\u0000"
-    if isinstance(item, str) and any("\ud800" <= character <= "\udfff" for character in item):
-        return "holds half a surrogate pair, which is no character"
-    return ""
+    match item:
+        case float() if math.isnan(item):
+            return "= NaN is not a JSON number"
+        case float() if math.isinf(item):
+            return f"= {'-' if item < 0 else ''}Infinity is beyond what a number can be"
+        case str() if "\0" in item:
+            return "holds the character \\u0000"
+        case str() if _SURROGATE.search(item):
+            return "holds half a surrogate pair, which is no character"
+        case _:
+            return ""
 
 
 def _readable(name: str) -> str:

@@ -1,5 +1,10 @@
 """Topics are created once, checked afterwards, and never changed behind anyone's back."""
 
+import asyncio
+import os
+import subprocess
+import sys
+
 import pytest
 
 from budsim.adapters.data_folder import free_port
@@ -68,3 +73,22 @@ async def test_the_end_of_an_empty_topic_is_zero_in_every_partition(kafka: Embed
         assert await ends.end_offsets() == {0: 0, 1: 0, 2: 0}
     finally:
         await ends.stop()
+
+
+async def test_the_command_ends_with_1_and_names_what_differs_and_with_0_when_nothing_does(kafka: EmbeddedKafka, topic_prefix: str) -> None:
+    async def budsim(command: str, partitions: int) -> tuple[int, str]:
+        environment = os.environ | {
+            "BUDSIM_KAFKA_BOOTSTRAP": kafka.bootstrap,
+            "BUDSIM_TOPIC_PREFIX": topic_prefix,
+            "BUDSIM_PARTITIONS_SEARCHES": str(partitions),
+        }
+        line = [sys.executable, "-m", "budsim.cli", "topics", command]
+        done = await asyncio.to_thread(subprocess.run, line, env=environment, capture_output=True, text=True, timeout=90, check=False)
+        return done.returncode, " ".join(done.stdout.split())
+
+    assert (await budsim("list", 3))[0] == 1
+    assert (await budsim("apply", 3))[0] == 0
+    assert (await budsim("list", 3))[0] == 0
+    code, told = await budsim("apply", 5)
+    assert code == 1
+    assert "partitions is 3, not 5" in told

@@ -110,18 +110,25 @@ class _Comparison:
 
 def _alternatives(schema: Schema, root: Schema) -> Iterator[Schema]:
     """Yield the schema's alternatives with every reference followed; what stands beside one holds for each."""
-    beside = {name: value for name, value in schema.items() if name not in _ANNOTATIONS | _CHOICES}
-    if "$ref" in schema:
-        choices = [root["$defs"][schema["$ref"].removeprefix("#/$defs/")]]
-    elif "anyOf" in schema or "oneOf" in schema:
-        choices = schema.get("anyOf") or schema["oneOf"]
-    elif isinstance(schema.get("type"), list):
-        choices = [{"type": name} for name in beside.pop("type")]
-    else:
+    choices = _choices(schema, root)
+    if choices is None:
         yield schema
         return
+    left_out = _ANNOTATIONS | _CHOICES | ({"type"} if isinstance(schema.get("type"), list) else set())
+    beside = {name: value for name, value in schema.items() if name not in left_out}
     for choice in choices:
-        yield from ({**item, **beside} if beside else item for item in _alternatives(choice, root))
+        for item in _alternatives(choice, root):
+            yield {**item, **beside} if beside else item
+
+
+def _choices(schema: Schema, root: Schema) -> Sequence[Schema] | None:
+    """Return what a schema leaves the choice of; None where it leaves none."""
+    if "$ref" in schema:
+        return [root["$defs"][schema["$ref"].removeprefix("#/$defs/")]]
+    if isinstance(schema.get("type"), list):
+        return [{"type": name} for name in schema["type"]]
+    found: Sequence[Schema] | None = schema.get("anyOf") or schema.get("oneOf")
+    return found
 
 
 def _values(schema: Schema) -> list[Any]:
