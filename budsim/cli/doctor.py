@@ -5,47 +5,22 @@ import difflib
 import importlib.util
 import os
 from collections.abc import Awaitable, Iterator
-from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Final, TypeVar
-
-import typer
-from rich.table import Table
 
 from budsim.adapters.topic_admin import MISSING, OK
 from budsim.app import topic_specs
-from budsim.cli import packages
 from budsim.cli.admin import topic_admin
-from budsim.cli.output import AsJson, one_line, print_json, wide_console
+from budsim.cli.checks import Check, State, good, tell, wrong
+from budsim.cli.output import AsJson, one_line
+from budsim.cli.packages import OURS, check_package
 from budsim.config import PREFIX, Settings, load_settings, variables
 from budsim.core.errors import BudSimError
 from budsim.core.model.catalogue import catalogue as model_catalogue
 from budsim.storage import migrate
 
-console = wide_console()
 T = TypeVar("T")
 ANSWER_S: Final = 10.0  # longest wait for a server
 SET_ELSEWHERE: Final = frozenset({"BUDSIM_WEB_PORT"})  # read by docker compose, not by us
-
-
-class State(StrEnum):
-    """Verdict of a check; only «wrong» counts against the whole."""
-
-    OK = "ok"
-    WRONG = "wrong"
-    ABSENT = "optional"
-
-
-_COLOURS: Final = {State.OK: "green", State.WRONG: "red", State.ABSENT: "yellow"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One row."""
-
-    check: str
-    state: State
-    found: str
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -53,20 +28,11 @@ def doctor(as_json: AsJson = False) -> None:
 
     Example: budsim doctor --json
     """
-    checks = asyncio.run(_checks())
-    if as_json:
-        print_json([asdict(check) for check in checks])
-    else:
-        table = Table("check", "state", "found")
-        for check in checks:
-            table.add_row(check.check, f"[{_COLOURS[check.state]}]{check.state}[/]", check.found.replace("[", r"\["))
-        console.print(table)
-    if any(check.state is State.WRONG for check in checks):
-        raise typer.Exit(1)
+    tell(asyncio.run(_checks()), as_json=as_json)
 
 
 async def _checks() -> list[Check]:
-    beside = [*map(_package, packages.OURS), _calculator()]
+    beside = [*map(check_package, OURS), _calculator()]
     try:
         settings = load_settings()
         _ = settings.kafka  # its certificates are read here
@@ -80,7 +46,7 @@ def _settings(settings: Settings) -> Check:
     known = variables()
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known | SET_ELSEWHERE)
     if not unknown:
-        return _good("settings", f"{len(settings.model_fields_set)} set; prefix {settings.topic_prefix}")
+        return good("settings", f"{len(settings.model_fields_set)} set; prefix {settings.topic_prefix}")
     meant = {name: difflib.get_close_matches(name, known, n=1) for name in unknown}
     found = "; ".join(f"{name} is no setting" + (f", did you mean {near[0]}?" if near else "") for name, near in meant.items())
     return Check(check="settings", state=State.WRONG, found=found)
@@ -89,10 +55,10 @@ def _settings(settings: Settings) -> Check:
 async def _topics(settings: Settings) -> list[Check]:
     states, trouble = await _asked(topic_admin(settings).list(topic_specs(settings)))
     if states is None:
-        return [_wrong("kafka", trouble), _wrong("topics", "not checked: Kafka is away")]
+        return [wrong("kafka", trouble), wrong("topics", "not checked: Kafka is away")]
     odd = [f"{state.name}: {state.state}" for state in states if state.state != OK]
     remedy = " Run: budsim topics apply" if any(state.state == MISSING for state in states) else ""
-    kafka = _good("kafka", settings.kafka_bootstrap)
+    kafka = good("kafka", settings.kafka_bootstrap)
     topics = Check(
         check="topics", state=State.WRONG if odd else State.OK, found="; ".join(odd) + remedy if odd else f"{len(states)} as they should be"
     )
@@ -102,12 +68,12 @@ async def _topics(settings: Settings) -> list[Check]:
 async def _migrations(settings: Settings) -> list[Check]:
     revision, trouble = await _asked(migrate.current(settings.database_url))
     if trouble:
-        return [_wrong("postgresql", trouble), _wrong("migrations", "not checked: PostgreSQL is away")]
+        return [wrong("postgresql", trouble), wrong("migrations", "not checked: PostgreSQL is away")]
     newest = migrate.head()
     where = settings.database_url.rpartition("@")[2]
-    migrations = _good("migrations", f"at {revision}, the newest")
+    migrations = good("migrations", f"at {revision}, the newest")
     if revision != newest:
-        migrations = _wrong("migrations", f"at {revision or 'nothing'}, newest {newest}. Run: budsim db upgrade")
+        migrations = wrong("migrations", f"at {revision or 'nothing'}, newest {newest}. Run: budsim db upgrade")
     return [Check(check="postgresql", state=State.OK, found=where), migrations]
 
 
@@ -122,7 +88,7 @@ async def _asked(question: Awaitable[T]) -> tuple[T | None, str]:
 
 
 def _models(settings: Settings) -> Iterator[Check]:
-    yield _good("model catalogue", f"{len(model_catalogue())} models")
+    yield good("model catalogue", f"{len(model_catalogue())} models")
     folders = {"model_registry_dir": settings.model_registry_dir, "pretrained_models_dir": settings.pretrained_models_dir}
     for name, folder in folders.items():
         kind = "model registry" if name == "model_registry_dir" else "trained regressors"
@@ -143,27 +109,8 @@ def _hub(settings: Settings) -> str:
     return f"asked for models outside the registry, at most {settings.hub_timeout_s:g} s"
 
 
-def _package(name: str) -> Check:
-    shadow, others = packages.shadow_of(name), packages.owners_beside_us(name)
-    if shadow:
-        return _wrong(f"package {name}", f"found in {shadow}, not ours. Uninstall or move the other one.")
-    if others:
-        return _wrong(
-            f"package {name}", f"{', '.join(others)} installs files under this name too. Uninstall it, then install budsim again."
-        )
-    return _good(f"package {name}", "ours")
-
-
 def _calculator() -> Check:
     name = "llm-memory-calculator"
     if importlib.util.find_spec("llm_memory_calculator") is not None:
-        return _good(name, "installed")
+        return good(name, "installed")
     return Check(check=name, state=State.ABSENT, found="not installed; our own memory model is used")
-
-
-def _good(check: str, found: str) -> Check:
-    return Check(check=check, state=State.OK, found=found)
-
-
-def _wrong(check: str, found: str) -> Check:
-    return Check(check=check, state=State.WRONG, found=found)

@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
         ("SGLANG_IMAGE", "registry/sglang:1", "sglang_image", "registry/sglang:1"),
         ("LITELLM_IMAGE", "registry/litellm:1", "litellm_image", "registry/litellm:1"),
         ("LATENTBUD_IMAGE", "registry/latentbud:1", "latentbud_image", "registry/latentbud:1"),
+        ("HF_HUB_OFFLINE", "1", "hub_offline", True),
+        ("TRANSFORMERS_OFFLINE", "yes", "hub_offline", True),
     ],
 )
 def test_the_names_of_the_original_service_are_accepted(
@@ -46,6 +48,12 @@ def test_dropped_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings() == unset
 
 
+def test_our_own_name_wins_over_the_original_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_IMAGE", "theirs:1")
+    monkeypatch.setenv("BUDSIM_VLLM_IMAGE", "ours:1")
+    assert load_settings().vllm_image == "ours:1"
+
+
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUDSIM_INSTANCE_ID", "")
     monkeypatch.setenv("BUDSIM_PORT", "")
@@ -59,6 +67,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("BUDSIM_DEADLINE_S", "3", "BUDSIM_DEADLINE_S = '3': Input should be greater than or equal to 5"),
         ("DEFAULT_SIMULATION_METHOD", "magic", "DEFAULT_SIMULATION_METHOD = 'magic': Input should be 'regressor' or 'heuristic'"),
         ("BUDSIM_DEVICE_IMAGES", "{x", "BUDSIM_DEVICE_IMAGES is not valid JSON"),
+        ("BUDSIM_DEVICE_IMAGES", '{"vlm/rocm": "x"}', "BUDSIM_DEVICE_IMAGES = {'vlm/rocm': 'x'}: 'vlm/rocm' is no engine/device"),
         ("BUDSIM_USD_PER_HOUR", '{"L40S": -1}', "BUDSIM_USD_PER_HOUR = -1: Input should be greater than or equal to 0"),
         ("BUDSIM_MIN_INSYNC_REPLICAS", "2", "BUDSIM_MIN_INSYNC_REPLICAS = 2 is above BUDSIM_REPLICATION_FACTOR = 1"),
         ("BUDSIM_KAFKA_SASL_MECHANISM", "PLAIN", "BUDSIM_KAFKA_SASL_MECHANISM needs BUDSIM_KAFKA_USERNAME and BUDSIM_KAFKA_PASSWORD"),

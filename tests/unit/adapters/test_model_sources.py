@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from budsim.adapters.hub_configs import HubAway, HubConfig, HubOptions, read_fol
 from budsim.adapters.model_sources import HUB_PAUSE_S, ModelSources
 from budsim.core.errors import InvalidInput, ModelNotFound, UnsupportedModel
 from budsim.core.model.huggingface_config import model_from_config
+from tests.support.waiting import wait_until
 
 TINY = {
     "model_type": "llama",
@@ -81,6 +83,69 @@ async def test_an_unreachable_hub_is_asked_once_by_a_burst_and_left_alone_for_a_
     clock.now_s += HUB_PAUSE_S + 1
     hub.away, hub.configs = False, {"Qwen/Qwen3-8B": TINY}
     assert (await sources.resolve("Qwen/Qwen3-8B")).source == "hub"
+
+
+async def test_each_time_the_hub_is_away_again_it_is_left_alone_twice_as_long(tmp_path: Path) -> None:
+    hub, clock = FakeHub({}, away=True), FakeClock()
+    sources = ModelSources(registry=tmp_path, hub=ON, fetch=hub, monotonic_s=clock)
+    asked = []
+    for _ in range(8):  # one request in each pause of the shortest length
+        await sources.resolve("Qwen/Qwen3-8B")
+        asked.append(len(hub.asked))
+        clock.now_s += HUB_PAUSE_S
+    assert asked == [1, 2, 2, 3, 3, 3, 3, 4]
+
+
+class SilentHub:
+    """Answers when it is allowed to, as a network without a route does in the end."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def __call__(self, uri: str, _: HubOptions) -> HubConfig | None:
+        self.released.wait(60)
+        return HubConfig(config=TINY, revision="late")
+
+
+async def test_a_catalogued_model_waits_a_second_for_a_silent_hub_and_takes_its_late_answer_next_time(tmp_path: Path) -> None:
+    hub = SilentHub()
+    sources = ModelSources(registry=tmp_path, hub=HubOptions(enabled=True, timeout_s=60.0), fetch=hub)
+    async with asyncio.timeout(30):  # the hub would keep it 60 s
+        first = await sources.resolve("Qwen/Qwen3-8B")
+        again = await sources.resolve("Qwen/Qwen3-8B")  # and costs nothing the second time
+    assert [found.source.partition(":")[0] for found in (first, again)] == ["catalogue", "catalogue"]
+    hub.released.set()
+
+    async def late() -> bool:
+        return (await sources.resolve("Qwen/Qwen3-8B")).source == "hub"
+
+    await wait_until(late, 30, what="the hub's late answer is used")
+
+
+def test_a_program_does_not_wait_for_a_silent_hub_to_end(tmp_path: Path) -> None:
+    hub = SilentHub()
+    sources = ModelSources(registry=tmp_path, hub=HubOptions(enabled=True, timeout_s=60.0), fetch=hub)
+    asyncio.run(sources.resolve("Qwen/Qwen3-8B"))
+    ended_before_the_hub = not hub.released.is_set()
+    errands = [thread for thread in threading.enumerate() if thread.name == "errand"]
+    assert errands
+    assert all(thread.daemon for thread in errands)
+    hub.released.set()
+    assert ended_before_the_hub
+
+
+async def test_offline_the_catalogue_answers_and_nothing_is_fetched(tmp_path: Path) -> None:
+    hub = FakeHub({"Qwen/Qwen3-8B": TINY, "org/downloaded": TINY})
+    sources = ModelSources(registry=tmp_path, hub=HubOptions(enabled=True, offline=True), fetch=hub)
+    assert (await sources.resolve("Qwen/Qwen3-8B")).source.startswith("catalogue")
+    assert (await sources.resolve("org/downloaded")).source == "hub"  # what the catalogue lacks may have been downloaded before
+    assert hub.asked == ["org/downloaded"]
+
+
+async def test_an_unknown_model_says_that_the_hub_could_not_be_asked(tmp_path: Path) -> None:
+    sources = ModelSources(registry=tmp_path, hub=ON, fetch=FakeHub({}, away=True))
+    with pytest.raises(ModelNotFound, match="the hub could not be reached"):
+        await sources.resolve("org/new")
 
 
 async def test_a_disabled_hub_is_never_asked(tmp_path: Path) -> None:

@@ -152,23 +152,66 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert (code, out.split()[0]) == (0, "budsim")
 
 
-def test_a_package_that_shadows_ours_is_named_before_anything_is_imported(tmp_path: Path) -> None:
+@pytest.fixture
+def shadowed(tmp_path: Path) -> dict[str, str]:
+    """An environment in which Python finds another package «topics» first."""
     (tmp_path / "topics").mkdir()
-    (tmp_path / "topics" / "__init__.py").write_text("")
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "budsim.cli", "doctor"],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert (done.returncode, done.stderr.count("\n")) == (packages.EXIT_CODE, 1)
+    (tmp_path / "topics" / "__init__.py").touch()
+    return os.environ | {"PYTHONPATH": str(tmp_path)}
+
+
+def program(*words: str, environment: dict[str, str], folder: Path) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-P", "-m", "budsim.cli", *words]
+    return subprocess.run(argv, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_package_that_shadows_ours_ends_any_command_with_one_line(shadowed: dict[str, str], tmp_path: Path) -> None:
+    done = program("topics", "list", environment=shadowed, folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (packages.EXIT_CODE, "", 1)
     assert done.stderr.startswith(f"budsim: the package «topics» is found in {tmp_path / 'topics'}, not in ")
 
 
-def test_where_the_user_stands_shadows_nothing(tmp_path: Path) -> None:
-    (tmp_path / "tables").mkdir()  # no package, a folder of somebody's data
-    assert packages.shadow_of("tables") is None
+def test_the_doctor_names_a_package_that_shadows_ours(shadowed: dict[str, str], tmp_path: Path) -> None:
+    done = program("doctor", "--json", environment=shadowed, folder=tmp_path)
+    assert done.returncode == 1
+    rows = {row["check"]: (row["state"], row["found"]) for row in json.loads(done.stdout)}
+    assert rows["package topics"] == ("wrong", f"found in {tmp_path / 'topics'}, which is not ours. Uninstall or move the other one.")
+    assert rows["package agents"] == ("ok", "ours")
+
+
+def test_a_folder_where_the_user_stands_shadows_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "__init__.py").touch()
+    done = program("--version", environment=dict(os.environ), folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def diagnosis(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[str, tuple[str, str]]]:
+    code, out, _ = outcome(capsys, monkeypatch, "doctor", "--json")
+    return code, {row["check"]: (row["state"], row["found"]) for row in json.loads(out)}
+
+
+def test_the_doctor_says_what_is_away_and_goes_on(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDSIM_KAFKA_BOOTSTRAP", f"127.0.0.1:{free_port()}")
+    monkeypatch.setenv("BUDSIM_DATABASE_URL", f"postgresql://u@127.0.0.1:{free_port()}/x")
+    monkeypatch.setenv("BUDSIM_MODEL_REGISTRY_DIR", "/nowhere/models")
+    monkeypatch.setenv("BUDSIM_DEADLIN_S", "5")
+    code, rows = diagnosis(capsys, monkeypatch)
+    assert code == 1
+    assert {name: rows[name][0] for name in ("kafka", "topics", "postgresql", "migrations", "model registry", "settings")} == dict.fromkeys(
+        ("kafka", "topics", "postgresql", "migrations", "model registry", "settings"), "wrong"
+    )
+    assert rows["settings"][1] == "BUDSIM_DEADLIN_S is no setting, did you mean BUDSIM_DEADLINE_S?"
+    assert rows["model registry"][1] == "BUDSIM_MODEL_REGISTRY_DIR = /nowhere/models is no folder"
+    assert (rows["package agents"], rows["model catalogue"][0]) == (("ok", "ours"), "ok")
+
+
+def test_the_doctor_tells_a_bad_setting_and_what_does_not_need_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDSIM_POOL_SIZE", "0")
+    code, rows = diagnosis(capsys, monkeypatch)
+    assert code == 1
+    assert rows["settings"][0] == "wrong"
+    assert "BUDSIM_POOL_SIZE = '0'" in rows["settings"][1]
+    assert rows["package tables"] == ("ok", "ours")
