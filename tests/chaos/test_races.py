@@ -69,7 +69,7 @@ async def test_of_fifty_clusters_reported_at_once_with_a_request_for_them_none_i
     check((await gather_evidence(stack)).of(ids), Expectation(statuses=completed(ids), parts=PARTS))
 
 
-async def test_a_request_cancelled_before_it_came_or_in_mid_flight_is_not_answered_and_its_parts_are_dropped(ready: Stack) -> None:
+async def test_a_request_cancelled_before_it_came_or_in_mid_flight_is_not_computed_further_and_gets_no_recommendation(ready: Stack) -> None:
     stack, workflows = ready, create_stores(ready.settings).workflows
     await stack.report_clusters(two_groups_cluster("held-cancelled"), two_groups_cluster("calm"))
     early = uuid4()
