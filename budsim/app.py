@@ -226,9 +226,9 @@ def create_eval_app(settings: Settings, *, compute: Compute = search_in_process)
         partitions=settings.partitions_by_key,
     )
     _register(app, settings, loop, eval_routes(settings, stores, table=table, pool=pool, compute=compute))
-    attach(app, "pool", lambda: _pool_life(pool))
+    attach(app, "pool", lambda: keep_warm(pool))
     _attach_health(app, settings, loop, stores, pool)
-    at_stop(app, stores.close)
+    at_stop(app, pool.close, stores.close)
     return app
 
 
@@ -328,14 +328,11 @@ async def answers(question: Callable[[], Awaitable[Any]]) -> bool:
     return True
 
 
-async def _pool_life(pool: ProcessPool) -> None:
-    """Keep every process of the pool warm, and end it with the worker."""
-    try:
-        while True:
-            await pool.start()
-            await asyncio.sleep(POOL_LOOK_S)
-    finally:
-        pool.stop()
+async def keep_warm(pool: ProcessPool) -> None:
+    """Keep every process of the pool alive and its models loaded; the pool itself ends with the worker, not with a crash in here."""
+    while True:
+        await pool.start()
+        await asyncio.sleep(POOL_LOOK_S)
 
 
 def create_web_app(settings: Settings) -> web.Application:

@@ -69,6 +69,10 @@ class ProcessPool:
         for worker in self._workers:
             worker.end()
 
+    async def close(self) -> None:
+        """Stop, off the event loop."""
+        await asyncio.to_thread(self.stop)
+
     @property
     def pids(self) -> tuple[int, ...]:
         """Process ids of those that live."""

@@ -12,52 +12,24 @@ import psutil
 import pytest
 
 from budsim.adapters.process_pool import ProcessPool, WorkerCrashed
+from budsim.app import keep_warm
 from budsim.core.errors import DoesNotFit, Unavailable
+from budsim.stream.worker import supervised
+from tests.support.pool_calls import (
+    SLOW_S,
+    announce_and_hang,
+    fail_to_warm,
+    kill_yourself,
+    let_the_first_warm_slowly,
+    pid_when_told,
+    refuse,
+    warm_at_the_second_try,
+    warm_up,
+    what_was_warmed,
+)
 from tests.support.waiting import wait_until, wait_until_blocking
 
 ROOT = Path(__file__).resolve().parents[2]
-WARMED: list[str] = []
-
-
-def kill_yourself() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def pid_when_told(gate: str) -> int:
-    """Compute until the file appears."""
-    wait_until_blocking(lambda: Path(gate).exists(), what=gate)
-    return os.getpid()
-
-
-def announce_and_hang(announcement: str) -> None:
-    Path(announcement).write_text(str(os.getpid()))
-    wait_until_blocking(lambda: False, 60.0)
-
-
-def refuse(needed_bytes: int) -> None:
-    raise DoesNotFit(f"{needed_bytes} bytes are too many.", param="memory", remedy="Take more devices.")
-
-
-def warm_up() -> None:
-    WARMED.append("yes")
-
-
-def what_was_warmed() -> tuple[list[str], str]:
-    return WARMED, os.environ["OMP_NUM_THREADS"]
-
-
-def let_the_first_warm_slowly() -> None:
-    """Warm at once, but in the first process only when the gate is open."""
-    gate = Path(os.environ["POOL_GATE"])
-    try:
-        gate.with_name("first").touch(exist_ok=False)
-    except FileExistsError:
-        return
-    wait_until_blocking(gate.exists, 90.0)
-
-
-def fail_to_warm() -> None:
-    refuse(1)
 
 
 def is_gone(pid: int) -> bool:
@@ -108,7 +80,7 @@ async def test_a_process_killed_while_idle_charges_nobody(pool: ProcessPool) -> 
     await pool.start()
     for pid in pool.pids:
         os.kill(pid, signal.SIGKILL)
-    await wait_until(lambda: not pool.pids, what="both processes are gone")
+    await wait_until(lambda: not pool.pids, SLOW_S, what="both processes are gone")
     assert await asyncio.gather(pool.run(abs, -1), pool.run(abs, -2), pool.run(abs, -3)) == [1, 2, 3]
 
 
@@ -131,13 +103,13 @@ async def test_a_cancelled_call_ends_its_process_and_no_other(pool: ProcessPool,
     gate, announcement = tmp_path / "gate", tmp_path / "pid"
     neighbour = asyncio.create_task(pool.run(pid_when_told, str(gate)))
     endless = asyncio.create_task(pool.run(announce_and_hang, str(announcement)))
-    await wait_until(lambda: announcement.exists() and announcement.read_text(), 30.0, what="the endless call begins")
+    await wait_until(lambda: announcement.exists() and announcement.read_text(), SLOW_S, what="the endless call begins")
     endless.cancel()
     with pytest.raises(asyncio.CancelledError):
         await endless
-    await wait_until(lambda: is_gone(int(announcement.read_text())), what="the process of the cancelled call is gone")
+    await wait_until(lambda: is_gone(int(announcement.read_text())), SLOW_S, what="the process of the cancelled call is gone")
     answers = [asyncio.create_task(pool.run(abs, -number)) for number in range(3)]
-    assert await asyncio.wait_for(asyncio.gather(*answers), 30.0) == [0, 1, 2]  # while the neighbour keeps its process
+    assert await asyncio.wait_for(asyncio.gather(*answers), SLOW_S) == [0, 1, 2]  # while the neighbour keeps its process
     gate.touch()
     assert await neighbour in pool.pids
 
@@ -148,7 +120,7 @@ async def test_a_process_that_still_warms_up_is_given_no_call(tmp_path: Path, mo
     try:
         starting = asyncio.create_task(pool.start())
         answers = [pool.run(abs, -number) for number in range(4)]
-        assert await asyncio.wait_for(asyncio.gather(*answers), 60.0) == [0, 1, 2, 3]
+        assert await asyncio.wait_for(asyncio.gather(*answers), SLOW_S) == [0, 1, 2, 3]
         assert not starting.done()
         (tmp_path / "gate").touch()
         await starting
@@ -163,7 +135,7 @@ async def test_a_pool_is_warm_once_all_processes_are_and_again_after_one_was_rep
     await pool.start()
     assert pool.is_warm
     os.kill(pool.pids[0], signal.SIGKILL)
-    await wait_until(lambda: not pool.is_warm, what="the kill is noticed")
+    await wait_until(lambda: not pool.is_warm, SLOW_S, what="the kill is noticed")
     await pool.start()
     assert pool.is_warm
 
@@ -179,9 +151,21 @@ async def test_a_process_whose_models_do_not_load_is_not_warm_and_says_why() -> 
         pool.stop()
 
 
+async def test_models_that_load_at_the_second_try_make_the_pool_warm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POOL_GATE", str(tmp_path / "gate"))
+    pool = ProcessPool(1, warm=warm_at_the_second_try)
+    keeping = asyncio.create_task(supervised("pool", lambda: keep_warm(pool)))
+    try:
+        await wait_until(lambda: pool.is_warm, SLOW_S, what="the pool is warm")
+        assert await pool.run(abs, -1) == 1
+    finally:
+        keeping.cancel()
+        await pool.close()
+
+
 async def test_a_stop_ends_a_computing_process_and_tells_its_caller(pool: ProcessPool, tmp_path: Path) -> None:
     hanging = asyncio.create_task(pool.run(announce_and_hang, str(tmp_path / "pid")))
-    await wait_until((tmp_path / "pid").exists)
+    await wait_until((tmp_path / "pid").exists, SLOW_S)
     pids = pool.pids
     pool.stop()
     with pytest.raises(Unavailable):
@@ -195,11 +179,11 @@ def test_the_processes_of_a_killed_parent_end_also_while_they_compute(tmp_path: 
     announcement = tmp_path / "pid"
     program = (
         "import asyncio; from budsim.adapters.process_pool import ProcessPool; "
-        "from tests.integration.test_process_pool import announce_and_hang; "
+        "from tests.support.pool_calls import announce_and_hang; "
         f"asyncio.run(ProcessPool(1).run(announce_and_hang, {str(announcement)!r}))"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
-    wait_until_blocking(lambda: announcement.exists() and announcement.read_text(), 30.0, what="the child computes")
+    wait_until_blocking(lambda: announcement.exists() and announcement.read_text(), SLOW_S, what="the child computes")
     parent.kill()
     parent.wait()
-    wait_until_blocking(lambda: is_gone(int(announcement.read_text())), what="the child ends with its parent")
+    wait_until_blocking(lambda: is_gone(int(announcement.read_text())), SLOW_S, what="the child ends with its parent")
