@@ -271,7 +271,7 @@ class Office:
     def answered(self, request: SimulationRequest, *cluster_ids: str) -> Recommendation:
         """Keep a workflow that has its answer."""
         self.store.keep(request)
-        answer = answer_of(request, parts_of(request.workflow_id, *cluster_ids))
+        answer = answer_of(request, [replace(part, slo=request.slo) for part in parts_of(request.workflow_id, *cluster_ids)])
         self.end(request.workflow_id, answer)
         return answer
 

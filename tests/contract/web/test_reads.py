@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from budsim.core.slo import Slo
 from budsim.services.ports import WorkflowStatus
 from tests.support.search_fakes import make_load
 from tests.support.storage_values import make_request
@@ -179,13 +180,17 @@ async def test_what_feedback_marked_is_left_out_of_recommendations_until_it_is_l
 
 
 async def test_configurations_over_the_error_threshold_are_left_out(office: Office):
-    request = make_request()
-    answer = office.answered(request, "c1")
-    worst = max(ranked.configuration.error_rate for ranked in answer.clusters[0].configurations)
+    request = make_request(slo=Slo(ttft_s=0.12))  # FakePredictor answers within 0.11 s at best
+    office.answered(request, "c1")
     path = f"/simulator/recommendations?workflow_id={request.workflow_id}&error_rate_threshold="
-    _, strict = await office.call("GET", f"{path}0")
-    assert all(item["error_rate"] == 0 for found in strict["items"] for item in found["configurations"])
-    _, loose = await office.call("GET", f"{path}{worst}")
-    assert len(loose["items"]) == 1
+
+    async def rates(threshold: float) -> list[float]:
+        _, body = await office.call("GET", f"{path}{threshold}")
+        return sorted(item["error_rate"] for found in body["items"] for item in found["configurations"])
+
+    everything = await rates(1.0)
+    least = everything[0]
+    assert everything[-1] > least
+    assert set(await rates(least)) == {least}
     for wrong in ("-0.1", "1.1", "few"):
         assert (await office.call("GET", f"{path}{wrong}"))[1]["param"] == "error_rate_threshold"
