@@ -18,7 +18,7 @@ from budsim.services.connection import KafkaConnection
 from budsim.stream.loop import MessageLoop, Route
 
 log = logging.getLogger(__name__)
-SHUTDOWN_S = 8.0  # SIGTERM must end a worker within 10 s, on a busy machine and when the broker is gone and a clean leave would wait for it
+SHUTDOWN_S = 7.0  # SIGTERM must end a worker within 10 s, on a busy machine and when the broker is gone and a clean leave would wait for it
 RESTART_FIRST_S, RESTART_LONGEST_S = 1.0, 30.0
 
 

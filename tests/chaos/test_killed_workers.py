@@ -54,8 +54,8 @@ async def burst(stack: Stack, clusters: Sequence[str], workers: tuple[str, str],
     stack.kill(killed, signal.SIGKILL)
     stack.start(f"{killed}-again")
     await stack.wait_ended(ids, deadline_s=120, at_least=REQUESTS // 3)
-    stack.start(f"{stopped}-again")
     took_s = await asyncio.to_thread(stack.terminate, stopped)
+    stack.start(f"{stopped}-again")
     await stack.wait_ended(ids, deadline_s=240)
     note(f"{len(clusters)}_keys", f"{time.monotonic() - started_s:.1f} s, SIGTERM {took_s:.1f} s")
     assert took_s < SIGTERM_S
