@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from budsim.core.errors import BudSimError
 from budsim.services.gather import Gatherer
 from budsim.services.ports import OutgoingMessage
 from budsim.stream.codec import Codec, Received
@@ -21,4 +22,8 @@ def gather_route(gatherer: Gatherer, codec: Codec[WorkflowEvent]) -> Route[Workf
                 await gatherer.deadline_reached(event.workflow_id)
         return ()
 
-    return Route(agent="gather", codec=codec, handle=handle)
+    async def failed(received: Received[WorkflowEvent], error: BudSimError) -> Sequence[OutgoingMessage]:
+        await gatherer.give_up(received.event.workflow_id, error)
+        return ()
+
+    return Route(agent="gather", codec=codec, handle=handle, failed=failed)

@@ -270,7 +270,7 @@ def _codec(settings: Settings, event: type[E]) -> Codec[E]:
 
 def _inner_codec(event: type[E]) -> Codec[E]:
     """Read what BudSim itself wrote, which may be larger than what callers may send: whatever the broker takes."""
-    return Codec(event, max_value_bytes=catalogue.MAX_DEAD_LETTER_BYTES)
+    return Codec(event, max_value_bytes=catalogue.MAX_INNER_BYTES)
 
 
 def _worker(settings: Settings, app_id: str) -> tuple[ClosingApp, MessageLoop, Stores]:

@@ -20,6 +20,8 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 MAX_VALUE_BYTES: Final = 512 * 1024
 MAX_DEAD_LETTER_BYTES: Final = 2 * 1024 * 1024
+MAX_INNER_BYTES: Final = MAX_DEAD_LETTER_BYTES - 64 * 1024  # the broker's bound: what BudSim tells itself may outgrow what callers may send
+INNER: Final = frozenset({EVALUATIONS, SEARCHES, WORKFLOW_EVENTS, BLACKLIST_UPDATES})
 
 
 class Cleanup(StrEnum):

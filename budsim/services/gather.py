@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from budsim.core.errors import MessageTooLarge, SimulationTimedOut
+from budsim.core.errors import BudSimError, MessageTooLarge, SimulationTimedOut
 from budsim.core.ranking.rank import Findings, recommend
 from budsim.core.ranking.recommendation import Completion, Failure, Recommendation
 from budsim.core.ranking.shorten import shortened
@@ -56,6 +56,14 @@ class Gatherer:
                 await self._finish(workflow, parts)
             else:
                 await self._time_out(workflow, parts)
+        await self._outbox.publish(str(workflow_id))
+
+    async def give_up(self, workflow_id: UUID, error: BudSimError) -> None:
+        """End a workflow whose news could not be taken in: nothing else would ever end it."""
+        async with self._workflows.locked(workflow_id) as workflow:
+            if workflow is None or workflow.status is not WorkflowStatus.RUNNING:
+                return
+            await end_failed(workflow, workflow.request, ports=self._failure_ports(), failure=failure_of(error), step="ranking")
         await self._outbox.publish(str(workflow_id))
 
     async def _report(self, workflow: WorkflowTransaction, done: int, total: int) -> None:

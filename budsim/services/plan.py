@@ -94,24 +94,14 @@ class Planner:
         """Return inline clusters, or the known ones once the store has caught up with the topic."""
         ports = self._ports
         if request.clusters:
-            now_s = ports.clock.now_s()
-            wanted = [cluster for cluster in request.clusters if request.cluster_id in (None, cluster.id)]
-            found: Sequence[StoredCluster] = [StoredCluster(cluster=cluster, updated_s=now_s) for cluster in wanted]
-        elif request.cluster_id is not None:
-            found = await self._one(request.cluster_id)
-        else:
-            await self._caught_up()
-            found = await ports.clusters.all()
-        if not found:
-            raise ClusterNotFound(
-                f"cluster_id {request.cluster_id!r} is not known" if request.cluster_id else "no cluster is known",
-                param="cluster_id",
-                remedy="report the cluster on clusters.v1 (budsim clusters apply FILE.json), or send it inline in `clusters`",
-            )
-        return found
+            return named(request, inline_clusters(request, now_s=ports.clock.now_s()))
+        if request.cluster_id is not None:
+            return named(request, await self._one(request.cluster_id))
+        await self._caught_up()
+        return named(request, await ports.clusters.all())
 
     async def _one(self, cluster_id: str) -> Sequence[StoredCluster]:
-        """Return a cluster, waiting for one that is not known: it may have been reported a moment after the request."""
+        """Return the cluster; one that nobody knows yet may be about to be reported, and is waited for until the bound."""
         deadline_s = asyncio.get_running_loop().time() + self._cluster_wait_s
         while (found := await self._ports.clusters.find(cluster_id)) is None:
             if asyncio.get_running_loop().time() >= deadline_s:
@@ -181,6 +171,27 @@ class FailurePorts:
 
     messages: Messages
     clock: Clock
+
+
+def inline_clusters(request: SimulationRequest, *, now_s: float) -> Sequence[StoredCluster]:
+    """Return those of the clusters sent with the request that it asks for, as reported now. [unix s]"""
+    wanted = (cluster for cluster in request.clusters if request.cluster_id in (None, cluster.id))
+    return [StoredCluster(cluster=cluster, updated_s=now_s) for cluster in wanted]
+
+
+def named(request: SimulationRequest, found: Sequence[StoredCluster]) -> Sequence[StoredCluster]:
+    """Return the clusters a request means.
+
+    Raises:
+        ClusterNotFound: There is none.
+    """
+    if found:
+        return found
+    raise ClusterNotFound(
+        f"cluster_id {request.cluster_id!r} is not known" if request.cluster_id else "no cluster is known",
+        param="cluster_id",
+        remedy="report the cluster on clusters.v1 (budsim clusters apply FILE.json), or send it inline in `clusters`",
+    )
 
 
 def failure_of(error: BudSimError) -> Failure:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from budsim.core.errors import BudSimError
 from budsim.core.memory.plan import MemoryModel
-from budsim.core.ranking.recommendation import Completion, Failure, Recommendation
+from budsim.core.ranking.recommendation import Completion, Failure, Recommendation, Rejection
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.part import Part, PartResult, SearchTask
 from budsim.services.gather import ranked
-from budsim.services.plan import failure_of, nothing_to_compute
+from budsim.services.plan import failure_of, inline_clusters, named, nothing_to_compute
 from budsim.services.ports import ModelSource, StoredCluster, StoredPart
 from budsim.services.request import SimulationRequest
 from budsim.services.split import SplitPolicy, Surroundings, split
@@ -27,13 +27,15 @@ async def simulate_request(
     """Return the answer the stream would give for these clusters."""
     try:
         model = await models.resolve(request.model_uri)
-        wanted = [stored for stored in clusters if request.cluster_id in (None, stored.cluster.id)]
+        offered = inline_clusters(request, now_s=now_s) if request.clusters else clusters
+        wanted = named(request, [stored for stored in offered if request.cluster_id in (None, stored.cluster.id)])
         around = Surroundings(clusters=wanted, prices={}, blacklist_versions={}, now_s=now_s)
         planned = split(request, model, around, policy)
     except BudSimError as error:
         return _failed(request, failure_of(error), now_s)
     if not planned.parts:
-        return _failed(request, nothing_to_compute(planned.notes.rejections), now_s)
+        rejections = planned.notes.rejections
+        return _failed(request, nothing_to_compute(rejections), now_s, rejections)
     stored_parts = [StoredPart(part=part, result=_result(part, memory, compute, now_s)) for part in planned.parts]
     results = [stored.result for stored in stored_parts if stored.result is not None]
     return ranked(request, stored_parts, results, notes=planned.notes, created_s=now_s)
@@ -44,5 +46,12 @@ def _result(part: Part, memory: MemoryModel, compute: Callable[[SearchTask], Par
     return compute(found) if isinstance(found, SearchTask) else found
 
 
-def _failed(request: SimulationRequest, failure: Failure, now_s: float) -> Recommendation:
-    return Recommendation(workflow_id=str(request.workflow_id), completion=Completion.FAILED, clusters=(), failure=failure, created_s=now_s)
+def _failed(request: SimulationRequest, failure: Failure, now_s: float, rejections: tuple[Rejection, ...] = ()) -> Recommendation:
+    return Recommendation(
+        workflow_id=str(request.workflow_id),
+        completion=Completion.FAILED,
+        clusters=(),
+        rejected=rejections,
+        failure=failure,
+        created_s=now_s,
+    )

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 from uuid import uuid5
 
 from budsim.core.engines.compatibility import compatible_engines
 from budsim.core.engines.spec import EngineProfile
 from budsim.core.errors import BudSimError, NoCompatibleEngine
-from budsim.core.hardware.grouping import hardware_groups
+from budsim.core.hardware.grouping import RejectedDevice, hardware_groups
 from budsim.core.hardware.pricing import PriceBook, price_per_device_hour
 from budsim.core.hardware.spec import Cluster, HardwareGroup
 from budsim.core.model.parameters import parameter_count
@@ -18,6 +19,8 @@ from budsim.core.ranking.recommendation import Rejection
 from budsim.core.search.part import Part, Price
 from budsim.services.ports import PlanNotes, StoredCluster
 from budsim.services.request import SimulationRequest
+
+MAX_LEFT_OUT: Final = 20  # reasons told a cluster why devices were left out: a hundred clusters must fit one answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +131,16 @@ def _seed(name: str, seed: int | None) -> int:
     return int.from_bytes(sha256(f"{seed}/{name}".encode()).digest()[:4], "big")
 
 
-def _rejections(cluster: Cluster, rejected: Sequence[object], *, empty: bool) -> Iterator[Rejection]:
+def _rejections(cluster: Cluster, rejected: Sequence[RejectedDevice], *, empty: bool) -> Iterator[Rejection]:
+    nodes: dict[tuple[str, str], list[str]] = {}
     for item in rejected:
-        node, device, reason = getattr(item, "node", ""), getattr(item, "device", ""), getattr(item, "reason", "")
-        yield Rejection(cluster_id=cluster.id, reason=f"node {node}, device {device}: {reason}", code="device_left_out")
+        nodes.setdefault((item.device, item.reason), []).append(item.node)
+    for (device, reason), names in list(nodes.items())[:MAX_LEFT_OUT]:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield Rejection(cluster_id=cluster.id, reason=f"node {names[0]}{more}, device {device}: {reason}", code="device_left_out")
+    if len(nodes) > MAX_LEFT_OUT:
+        left = f"devices were left out for {len(nodes) - MAX_LEFT_OUT} more reasons"
+        yield Rejection(cluster_id=cluster.id, reason=left, code="device_left_out")
     if empty:
         yield Rejection(
             cluster_id=cluster.id,

@@ -152,9 +152,10 @@ class KafkaMessages:
     ) -> OutgoingMessage:
         full = topic if full_name else self._prefix + topic
         value = event.model_dump_json().encode()
-        if len(value) > self._max_value_bytes:
+        most = catalogue.MAX_INNER_BYTES if topic in catalogue.INNER else self._max_value_bytes
+        if len(value) > most:
             raise MessageTooLarge(
-                f"{event.ce_type} for {key} has {len(value):,} bytes, over the {self._max_value_bytes:,} that are taken.",
+                f"{event.ce_type} for {key} has {len(value):,} bytes, over the {most:,} that are taken.",
                 remedy="Ask for fewer clusters or a smaller top_k.",
             )
         cause = parent()

@@ -26,9 +26,9 @@ def layouts_for(part: Part) -> tuple[Layout, ...]:
     if not may_split(part):
         return (_ONE_DEVICE,) if part.group.total_devices > 0 else ()
     may_pipeline = part.engine.supports_pipeline_parallelism and part.group.accelerator.device_type is not DeviceType.CPU
-    found = (
-        Layout(tensor_parallel=shape.tensor_parallel, pipeline_parallel=shape.pipeline_parallel) for shape in valid_layouts(part.group)
-    )
+    model = part.model  # beyond its heads and layers nothing divides, however many devices there are
+    shapes = valid_layouts(part.group, max_tensor_parallel=model.query_heads, max_pipeline_parallel=model.layers if may_pipeline else 1)
+    found = (Layout(tensor_parallel=shape.tensor_parallel, pipeline_parallel=shape.pipeline_parallel) for shape in shapes)
     allowed = {layout for layout in found if (may_pipeline or layout.pipeline_parallel == 1) and divides(part.model, layout)}
     return tuple(sorted(allowed, key=lambda layout: (layout.tensor_parallel * layout.pipeline_parallel, layout.pipeline_parallel)))
 
