@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from budsim.core.errors import BudSimError
 from budsim.core.ranking.recommendation import Completion
 from budsim.core.search.part import Blacklist, Part, PartResult, PartStatus
 from budsim.services.gather import Gatherer
@@ -139,3 +140,15 @@ async def test_when_every_part_failed_the_answer_is_a_failure_with_the_reasons()
     await desk.take(*map(failed, desk.parts))
     assert desk.workflow.status is WorkflowStatus.FAILED
     assert desk.workflow.outbox[-2:] == ["progress ranking FAILED", "recommendation failed"]
+
+
+async def test_news_that_cannot_be_taken_in_ends_its_workflow_as_failed_once() -> None:
+    desk = Desk(2)
+    error = BudSimError("ValueError: 7", remedy="send the request again")
+    await desk.gatherer.give_up(desk.workflow_id, error)
+    assert desk.workflow.status is WorkflowStatus.FAILED
+    told = list(desk.workflow.outbox)
+    assert told == ["progress ranking FAILED", "recommendation failed"]
+    assert desk.outbox.published == [str(desk.workflow_id)]
+    await desk.gatherer.give_up(desk.workflow_id, error)
+    assert desk.workflow.outbox == told
