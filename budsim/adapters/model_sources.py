@@ -87,12 +87,7 @@ class ModelSources:
 
     def _folder(self, uri: str) -> Path | None:
         """Return the model's folder under the registry, if it has one."""
-        if not uri.strip() or "\0" in uri or len(uri) > LONGEST_URI:
-            raise InvalidInput(
-                f"pretrained_model_uri {uri[:40]!r} is empty, has a NUL character or is longer than {LONGEST_URI} characters",
-                param="pretrained_model_uri",
-                remedy="send a model id",
-            )
+        _check_name(uri)
         root = Path(os.path.realpath(self._registry))
         target = Path(os.path.realpath(root / uri))
         leaves = target != root and root not in target.parents
@@ -146,6 +141,15 @@ class ModelSources:
         if answer is not None:
             with suppress(UnsupportedModel):  # told to whoever asks next
                 self._remember(uri, _from_config(uri, answer))
+
+
+def _check_name(uri: str) -> None:
+    if not uri.strip() or "\0" in uri or len(uri) > LONGEST_URI:
+        raise InvalidInput(
+            f"pretrained_model_uri {uri[:40]!r} is empty, has a NUL character or is longer than {LONGEST_URI} characters",
+            param="pretrained_model_uri",
+            remedy="send a model id",
+        )
 
 
 def _from_config(uri: str, answer: HubConfig) -> ModelSpec:

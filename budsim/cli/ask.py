@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID, uuid4
@@ -25,11 +26,12 @@ from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.search.run import search_in_process
 from budsim.services.ports import OutgoingMessage, StoredCluster
 from budsim.services.simulate import simulate_request
-from budsim.stream.codec import explained
+from budsim.stream.codec import Record, explained
 from budsim.stream.producer import KafkaPublisher
 from topics import catalogue
 from topics.clusters import ClusterUpdated
 from topics.feedback import FeedbackGiven
+from topics.progress import ProgressReported
 from topics.recommendations import RecommendationMade
 from topics.simulation_requests import SimulationRequested
 
@@ -84,28 +86,34 @@ def request(
 async def ask(settings: Settings, event: SimulationRequested, *, wait: bool, show: bool) -> RecommendationMade | None:
     """Send a request; with `wait`, follow it to its answer."""
     workflow_id = event.workflow_id or uuid4()
-    messages = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock())
-    message = messages.request(event, workflow_id)
+    message = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock()).request(event, workflow_id)
     if not wait:
         await send(settings, [message])
         console.print(f"workflow {workflow_id}", highlight=False)
         return None
     names = (settings.topic_prefix + catalogue.PROGRESS, settings.topic_prefix + catalogue.RECOMMENDATIONS)
+    patience_s = (event.deadline_s or settings.deadline_s) + PATIENCE_S
     async with reader(settings.kafka, *names, from_start=False) as consumer:
         await send(settings, [message])
-        patience_s = (event.deadline_s or settings.deadline_s) + PATIENCE_S
-        with Progress(TextColumn("{task.description:40.40}"), BarColumn(), TimeElapsedColumn(), console=console, disable=not show) as bar:
-            task = bar.add_task("sent", total=100)
-            async for record in following(consumer, str(workflow_id).encode(), deadline_s=patience_s):
-                if record.topic == names[1]:
-                    bar.update(task, completed=100, description="answered")
-                    return RecommendationMade.model_validate_json(record.value or b"")
-                body = json.loads(record.value or b"{}")
-                percent = body.get("percent")
-                bar.update(task, description=body["payload"]["content"]["title"], **({"completed": percent} if percent is not None else {}))
-    raise Unavailable(
-        f"workflow {workflow_id} was not answered within {patience_s:g} s", remedy="are the workers running? see: budsim doctor"
-    )
+        answer = await _followed(following(consumer, str(workflow_id).encode(), deadline_s=patience_s), names[1], show=show)
+    if answer is None:
+        raise Unavailable(
+            f"workflow {workflow_id} was not answered within {patience_s:g} s", remedy="are the workers running? see: budsim doctor"
+        )
+    return answer
+
+
+async def _followed(records: AsyncIterator[Record], answers: str, *, show: bool) -> RecommendationMade | None:
+    """Show the progress events of a workflow until its answer comes."""
+    with Progress(TextColumn("{task.description:40.40}"), BarColumn(), TimeElapsedColumn(), console=console, disable=not show) as bar:
+        task = bar.add_task("sent", total=100)
+        async for record in records:
+            if record.topic == answers:
+                bar.update(task, completed=100, description="answered")
+                return RecommendationMade.model_validate_json(record.value or b"")
+            event = ProgressReported.model_validate_json(record.value or b"")
+            bar.update(task, description=event.payload.content.title, completed=event.percent)
+    return None
 
 
 async def send(settings: Settings, messages: list[OutgoingMessage]) -> None:
@@ -132,9 +140,11 @@ def feedback(file: File, wait: Annotated[bool, typer.Option(help="Wait until it 
 async def give_feedback(settings: Settings, event: FeedbackGiven, *, wait: bool) -> None:
     """Send feedback; with `wait`, return when `feedback applied` came back."""
     message = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock()).feedback(event)
-    if not wait or event.workflow_id is None:
+    if not wait:
         await send(settings, [message])
         return
+    if event.workflow_id is None:
+        raise InvalidInput("workflow_id is missing: nobody tells when this feedback counts", remedy="name it, or leave out --wait")
     async with reader(settings.kafka, settings.topic_prefix + catalogue.PROGRESS, from_start=False) as consumer:
         await send(settings, [message])
         async for record in following(consumer, str(event.workflow_id).encode(), deadline_s=PATIENCE_S):

@@ -60,3 +60,20 @@ def test_a_failed_installation_gives_pips_reason_and_the_log(clone: Path) -> Non
         "budsim: the install failed (ERROR: No matching distribution found); is a package registry reachable? All of it: .venv/install.log"
     )
     assert not (clone / ".venv" / ".installed").exists()
+
+
+def test_two_makes_at_once_take_turns_and_install_once(clone: Path) -> None:
+    log, folder = clone / "installs", clone / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    pip = folder / "python"
+    # the first installation goes on until both have begun, and long enough for the second to be in its way
+    body = f'case "$*" in *install*) echo "$$" >>{log}; until test -e {clone}/both; do :; done; sleep 1;; esac'
+    pip.write_text(f"#!/bin/sh\n{body}\n")
+    pip.chmod(0o755)
+    good = make_python(clone, "exit 0")
+    makes = [subprocess.Popen(["make", "-s", "install", f"PYTHON={good}"], cwd=clone, stdout=subprocess.PIPE) for _ in range(2)]
+    (clone / "both").touch()
+    assert [make.wait(60) for make in makes] == [0, 0]
+    for make in makes:
+        make.communicate()
+    assert len(log.read_text().splitlines()) == 1

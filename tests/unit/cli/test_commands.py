@@ -113,6 +113,16 @@ def test_a_bad_setting_is_one_line_with_its_name_and_code_2(capsys: pytest.Captu
     assert "BUDSIM_PORT = 'many'" in err
 
 
+def test_nobody_waits_for_feedback_that_names_no_workflow(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "feedback.json"
+    file.write_text('{"config_id": "0a5c3a2e-7f43-4f0e-9d53-2d7e5a3f3b10", "failed": true}')
+    code, out, err = outcome(capsys, monkeypatch, "feedback", str(file), "--wait")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "workflow_id is missing" in err
+
+
 def simulate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, request: Path, *words: str) -> tuple[int, str, str]:
     monkeypatch.setenv("BUDSIM_HUB_ENABLED", "false")
     return outcome(capsys, monkeypatch, "simulate", str(request), "--clusters", str(EXAMPLES / "cluster-a100.json"), *words)
@@ -184,6 +194,11 @@ def test_a_folder_where_the_user_stands_shadows_nothing(tmp_path: Path) -> None:
     (tmp_path / "tables" / "__init__.py").touch()
     done = program("--version", environment=dict(os.environ), folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_libraries_log_does_not_surround_the_one_line(tmp_path: Path) -> None:
+    done = program("topics", "list", environment=os.environ | {"BUDSIM_KAFKA_BOOTSTRAP": f"127.0.0.1:{free_port()}"}, folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
 
 
 def diagnosis(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[str, tuple[str, str]]]:
