@@ -196,9 +196,14 @@ def _resolved_jars() -> Path:
 
 
 def _format(java: list[str], properties: Path) -> None:
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
+    command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id(uuid.uuid4()), "-c", str(properties)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
         raise Unavailable(f"Kafka's data folder could not be formatted: {lines[-1]}", remedy="Is the disk full or the data folder damaged?")
+
+
+def cluster_id(number: uuid.UUID) -> str:
+    """Return a cluster id as Kafka writes them: 22 characters, of which the first is no dash, or the tool takes it for an option."""
+    text = base64.urlsafe_b64encode(number.bytes).rstrip(b"=").decode()
+    return f"A{text[1:]}" if text.startswith("-") else text

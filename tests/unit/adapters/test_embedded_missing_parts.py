@@ -4,11 +4,12 @@ import socket
 import sys
 from pathlib import Path
 from types import ModuleType
+from uuid import UUID
 
 import pytest
 
 from budsim.adapters.data_folder import FolderLock, free_port, port_is_free
-from budsim.adapters.embedded_kafka import EmbeddedKafka
+from budsim.adapters.embedded_kafka import EmbeddedKafka, cluster_id
 from budsim.adapters.embedded_postgres import EmbeddedPostgres
 from budsim.core.errors import Unavailable
 
@@ -77,3 +78,9 @@ def test_an_occupied_port_is_not_free() -> None:
         owner.listen()
         assert not port_is_free(owner.getsockname()[1])
     assert port_is_free(free_port())
+
+
+def test_a_cluster_id_is_never_taken_for_an_option() -> None:
+    # 0xf8 begins with the bits 111110, which base64 for addresses writes as a dash
+    assert cluster_id(UUID(bytes=b"\xf8" + bytes(15))) == "AA" + "A" * 20
+    assert cluster_id(UUID(int=1)) == "A" * 21 + "Q"
