@@ -12,6 +12,8 @@ from signal import Signals
 from typing import Any
 
 import faust
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 from faust.types.auth import SASLMechanism
 
 from budsim.services.connection import KafkaConnection
@@ -20,6 +22,7 @@ from budsim.stream.loop import MessageLoop, Route
 log = logging.getLogger(__name__)
 SHUTDOWN_S = 7.0  # SIGTERM must end a worker within 10 s, on a busy machine and when the broker is gone and a clean leave would wait for it
 RESTART_FIRST_S, RESTART_LONGEST_S = 1.0, 30.0
+RECONNECT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +41,22 @@ class WorkerOptions:
 
 
 class ClosingApp(faust.App):
-    """An app that, at its stop, closes what it was given: after the last message had its outcome and every background task ended."""
+    """An app that starts once Kafka answers and, at its stop, closes what it was given.
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
+    That is after the last message had its outcome and every background task ended.
+    """
+
+    def __init__(self, connection: KafkaConnection, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
+        self.connection = connection
         self.closers: list[Callable[[], Coroutine[Any, Any, None]]] = []
+
+    async def on_first_start(self) -> None:
+        """Wait for Kafka: Faust gives up where its clients cannot connect, and a worker must not end for an outage."""
+        await super().on_first_start()
+        while not self.should_stop and not await answers(self.connection):
+            log.warning("Kafka at %s is away; the worker starts when it answers", self.connection.bootstrap)
+            await self.sleep(RECONNECT_S)
 
     async def on_shutdown(self) -> None:
         """Close in the order given."""
@@ -54,6 +68,7 @@ def create_faust_app(connection: KafkaConnection, options: WorkerOptions) -> Clo
     """Return an app that declares no topics, runs no web server and commits every half second."""
     extra: dict[str, Any] = {"consumer_group_instance_id": options.instance_id} if options.instance_id else {}
     return ClosingApp(
+        connection,
         options.app_id,
         broker=[f"kafka://{host}" for host in connection.bootstrap.split(",")],
         broker_credentials=_credentials(dict(connection.security)),
@@ -78,6 +93,18 @@ def create_faust_app(connection: KafkaConnection, options: WorkerOptions) -> Clo
         autodiscover=False,
         **extra,
     )
+
+
+async def answers(connection: KafkaConnection) -> bool:
+    """Whether a broker can be reached now."""
+    client = AIOKafkaClient(**connection.options())
+    try:
+        await client.bootstrap()
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    finally:
+        await client.close()
+    return True
 
 
 def input_topic(app: faust.App, name: str) -> Any:

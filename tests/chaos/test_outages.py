@@ -17,6 +17,7 @@ from budsim.cli.admin import topic_admin
 from tests.support.databases import Database
 from tests.support.invariants import Expectation, check, completed, gather_evidence
 from tests.support.stack import Stack, running_stack, two_groups_cluster
+from tests.support.waiting import wait_until
 from topics import catalogue
 from topics.feedback import FeedbackGiven
 
@@ -118,6 +119,8 @@ async def test_kafka_away_in_a_burst_loses_nothing(on_own_kafka: Stack, own_kafk
     await stack.wait_ended(ids, deadline_s=60, at_least=2)
     async with outage(own_kafka, record_property):
         await replace_workers(stack, record_property)
+        for name in ("eval-2", "flow-1"):
+            await wait_until(lambda name=name: "the worker starts when it answers" in stack.log(name), 60.0, what=f"{name} waits")
     back_s = time.monotonic()
     await stack.wait_ended(ids, deadline_s=90, at_least=REQUESTS // 4)
     record_property("recovery_s", time.monotonic() - back_s)
