@@ -8,7 +8,8 @@ _MIG: Final = re.compile(r"\bMIG\b|\b\d+G\.\d+GB\b", re.IGNORECASE)
 _CLUTTER: Final = re.compile(
     r"\((R|TM|C)\)|[®™]"  # trade marks
     r"|@?\s*\d+(\.\d+)?\s*GHZ"  # clocks
-    r"|\b\d+-CORE(S)?\b",  # core counts of EPYC brand strings
+    r"|\b\d+-CORE(S)?\b"  # core counts of EPYC brand strings
+    r"|\(GFX[^)]*\)",  # the architecture PyTorch adds on ROCm
 )
 _SPACED_MEMORY: Final = re.compile(r"\b(\d+)[ _-]+(GI?B)\b")
 _MEMORY: Final = re.compile(r"(\d+)GI?B?")
@@ -29,7 +30,6 @@ _NOISE: Final = frozenset(
         "GPU",
         "CORPORATION",
         "HBM2",
-        "HBM2E",
         "HBM3",
         "HBM3E",
         "PG509",

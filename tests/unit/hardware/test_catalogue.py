@@ -1,5 +1,7 @@
 """The catalogue: figures that were looked up, and that every one names its source."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from budsim.core.hardware.catalogue import catalogue
@@ -65,3 +67,30 @@ def test_no_peak_of_a_narrower_type_is_below_the_wider_one_but_for_the_cut_int8_
     }
 
     assert slower == {"B300-288GB", "GB300-288GB"}
+
+
+@pytest.mark.parametrize("row", [row for row in rows("catalogue.csv") if "FLOP/cycle" in row["peak_source"]], ids=lambda row: row["name"])
+def test_a_derived_peak_is_its_units_times_rate_times_clock(row: Mapping[str, str]) -> None:
+    # «tensor: 192 tensor cores × 256 FLOP/cycle × 2.175 GHz» = 106.9 TFLOP/s
+    units, per_cycle, gigahertz = (float(part.split()[0]) for part in row["peak_source"].partition(": ")[2].split("× "))
+
+    assert float(row["fp16_tflops"]) == pytest.approx(units * per_cycle * gigahertz / 1000, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in rows("catalogue.csv") if row["bandwidth_source"].startswith("ddr")], ids=lambda row: row["name"]
+)
+def test_a_ddr_bandwidth_is_channels_times_transfers_times_eight_bytes(row: Mapping[str, str]) -> None:
+    channels, mega_transfers, width_bytes = (float(part.split()[0]) for part in row["bandwidth_source"].partition(": ")[2].split("× "))
+
+    assert float(row["bandwidth_gb_per_s"]) == pytest.approx(channels * mega_transfers * width_bytes / 1000, rel=0.001)
+
+
+def test_rates_are_dense_as_each_halving_of_the_width_doubles_them() -> None:
+    # A sparse figure beside a dense one shows as a ratio of 4. Gaudi 3 computes fp8 no faster than bf16.
+    ratios = {
+        name: device.fp8_flop_per_s / device.fp16_flop_per_s for name, device in catalogue().items() if device.fp8_flop_per_s is not None
+    }
+
+    odd = {name for name, ratio in ratios.items() if ratio != pytest.approx(2.0, rel=0.01)}
+    assert odd == {"GAUDI3-128GB", "GAUDI3-PCIE-128GB"}

@@ -1,9 +1,10 @@
-"""Names as node labels, nvidia-smi, rocm-smi, hl-smi and /proc/cpuinfo write them."""
+"""Names as labels, nvidia-smi, rocm-smi, hl-smi and /proc/cpuinfo write them: some seen in the wild, some to their patterns."""
 
 import pytest
 
 from budsim.core.hardware.catalogue import catalogue
 from budsim.core.hardware.matching import match_name
+from tests.support.device_names import SEEN
 
 WRITTEN = {
     "V100-SXM-16GB": ["Tesla V100-SXM2-16GB", "Tesla-V100-SXM2-16GB", "NVIDIA-Tesla-V100-SXM2-16GB"],
@@ -70,8 +71,8 @@ WRITTEN = {
     "RTXPRO6000-96GB": [
         "NVIDIA RTX PRO 6000 Blackwell Server Edition",
         "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition",
-        "NVIDIA RTX PRO 6000 Blackwell Workstation Edition",
     ],
+    "RTXPRO6000WS-96GB": ["NVIDIA RTX PRO 6000 Blackwell Workstation Edition"],
     "RTXPRO6000MAXQ-96GB": ["NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition"],
     "MI100-32GB": ["AMD Instinct MI100", "AMD_Instinct_MI100"],
     "MI210-64GB": ["AMD Instinct MI210", "AMD_Instinct_MI210", "740f"],
@@ -106,7 +107,7 @@ WRITTEN = {
     "XEON-6448Y": ["Intel(R) Xeon(R) Gold 6448Y"],
     "XEON-8462Y+": ["Intel(R) Xeon(R) Platinum 8462Y+"],
     "XEON-8468": ["Intel(R) Xeon(R) Platinum 8468"],
-    "XEON-8480+": ["Intel(R) Xeon(R) Platinum 8480+", "Intel(R) Xeon(R) Platinum 8480C", "Intel-Xeon-Platinum-8480", "Xeon 8480+"],
+    "XEON-8480+": ["Intel(R) Xeon(R) Platinum 8480+", "Intel-Xeon-Platinum-8480", "Xeon 8480+"],
     "XEON-8488C": ["Intel(R) Xeon(R) Platinum 8488C", "XEON-8488C-96T"],
     "XEON-8490H": ["Intel(R) Xeon(R) Platinum 8490H"],
     "XEON-8592+": ["INTEL(R) XEON(R) PLATINUM 8592+"],
@@ -135,8 +136,8 @@ UNKNOWN = [
     "NVIDIA H100 64GB",
     "AMD INSTINCT MI250 (MCM) OAM AC MBA",  # card or die
     "Instinct MI250X/MI250",
-    "NVIDIA GeForce RTX 3090 Ti",
-    "NVIDIA GeForce RTX 4090 D",
+    "NVIDIA GeForce RTX 5090 D",
+    "NVIDIA RTX PRO 5000 72GB Blackwell",
     "NVIDIA GeForce RTX 4090 Laptop GPU",
     "NVIDIA A10-24Q",  # vGPU profile
     "GRID T4-16Q",
@@ -156,6 +157,46 @@ UNKNOWN = [
     "",
     "«»",
 ]
+
+
+NEAR_MISSES = [
+    ("NVIDIA H100 80GB HBM3", "NVIDIA H100 NVL", "NVIDIA H100 PCIe", "NVIDIA H800", "NVIDIA H200", "NVIDIA GH200 480GB"),
+    ("NVIDIA L4", "NVIDIA L40", "NVIDIA L40S", "NVIDIA L20"),
+    ("NVIDIA A10", "NVIDIA A10G", "NVIDIA A100-SXM4-40GB", "NVIDIA A100-SXM4-80GB", "NVIDIA A100 80GB PCIe", "NVIDIA A16", "NVIDIA A2"),
+    ("NVIDIA A100-SXM4-80GB", "NVIDIA A800-SXM4-80GB"),
+    ("NVIDIA H20", "NVIDIA H20-3e", "NVIDIA H200", "NVIDIA L20"),
+    ("NVIDIA B200", "NVIDIA GB200", "NVIDIA B300 SXM6 AC", "NVIDIA GB300"),
+    ("Tesla T4", "NVIDIA T4G"),
+    ("Tesla V100-PCIE-32GB", "Tesla V100S-PCIE-32GB", "Tesla V100-SXM2-32GB"),
+    ("NVIDIA GeForce RTX 3090", "NVIDIA GeForce RTX 3090 Ti"),
+    ("NVIDIA GeForce RTX 4080", "NVIDIA GeForce RTX 4080 SUPER"),
+    ("Quadro RTX 6000", "NVIDIA RTX 6000 Ada Generation", "NVIDIA RTX A6000", "NVIDIA RTX PRO 6000 Blackwell Server Edition"),
+    ("AMD Instinct MI300A", "AMD Instinct MI300X", "AMD Instinct MI308X", "AMD Instinct MI325X"),
+    ("AMD Instinct MI350X", "AMD Instinct MI355X"),
+    ("HL-225", "HL-288", "HL-325L", "HL-338"),
+    ("Intel(R) Xeon(R) Platinum 8480+", "Intel(R) Xeon(R) Platinum 8480C", "Intel(R) Xeon(R) Platinum 8480CL"),
+    ("Intel(R) Xeon(R) 6767P", "Intel(R) Xeon(R) 6766E"),
+    ("AMD EPYC 9654 96-Core Processor", "AMD EPYC 9655 96-Core Processor", "AMD EPYC 9684X 96-Core Processor"),
+]
+
+
+@pytest.mark.parametrize(("written", "meant"), [(name, meant) for names in SEEN.values() for name, meant in names.items()])
+def test_a_name_seen_in_the_wild_means_its_device_or_is_unknown(written: str, meant: str | None) -> None:
+    found = match_name(written)
+
+    assert (None if found is None else found.name) == meant
+
+
+def test_at_least_150_names_were_seen_in_the_wild() -> None:
+    assert len({name for names in SEEN.values() for name in names}) >= 150
+
+
+@pytest.mark.parametrize("alike", NEAR_MISSES, ids=lambda names: names[0])
+def test_names_that_are_nearly_alike_are_different_devices(alike: tuple[str, ...]) -> None:
+    found = [match_name(name) for name in alike]
+
+    assert None not in found
+    assert len({device.name for device in found if device}) == len(alike)
 
 
 @pytest.mark.parametrize(("written", "meant"), [(name, meant) for meant, names in WRITTEN.items() for name in names])
