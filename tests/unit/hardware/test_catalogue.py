@@ -87,7 +87,8 @@ def test_a_ddr_bandwidth_is_channels_times_transfers_times_eight_bytes(row: Mapp
 
 
 def test_rates_are_dense_as_each_halving_of_the_width_doubles_them() -> None:
-    # A sparse figure beside a dense one shows as a ratio of 1 or 4; the sheet of the L40S rounds to 2.02. Gaudi 3 computes fp8 no faster than bf16.
+    # A sparse figure beside a dense one shows as a ratio of 1 or 4; the L40S sheet rounds to 2.02.
+    # Gaudi 3 computes fp8 no faster than bf16.
     ratios = {
         name: device.fp8_flop_per_s / device.fp16_flop_per_s for name, device in catalogue().items() if device.fp8_flop_per_s is not None
     }
