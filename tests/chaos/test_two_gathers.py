@@ -20,7 +20,7 @@ from tests.support.databases import Database
 from tests.support.storage_values import FakePublisher, make_request, parts_of, result_of
 
 pytestmark = pytest.mark.chaos
-TIMES = 100
+TIMES = 50
 CLUSTERS = ("c1", "c2", "c3", "c4")
 MESSAGES = KafkaMessages(prefix="t.", clock=SystemClock())
 
