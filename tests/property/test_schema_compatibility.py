@@ -39,7 +39,8 @@ def nodes(schema: Any) -> Iterator[Schema]:
 
 def required_more(node: Schema) -> bool:
     optional = [name for name in node.get("properties", {}) if name not in node.get("required", [])]
-    node["required"] = node.get("required", []) + optional[:1]
+    if optional:
+        node["required"] = node.get("required", []) + optional[:1]
     return bool(optional)
 
 
@@ -177,6 +178,15 @@ def test_each_compatible_change_anywhere_in_a_message_passes(conversation: Conve
     for change in changes:
         for new, place in changed(old, change):
             assert breaking_changes(old, new, conversation.direction) == [], f"{change.__name__} at node {place}"
+
+
+def test_what_stands_beside_a_choice_holds_with_what_the_choice_says() -> None:
+    shape = {"type": "object", "properties": {"x": {"type": "integer"}}}
+    old = {"anyOf": [shape]}
+    needed = {"anyOf": [shape | {"required": ["x"]}], "required": []}
+    torn = {"anyOf": [{"type": "integer", "minimum": 5}], "minimum": 1}
+    assert breaking_changes(old, needed, Direction.INPUT) == ["$.x: the field must be there, and was optional"]
+    assert breaking_changes({"type": "integer", "minimum": 1}, torn, Direction.INPUT)
 
 
 def test_a_reason_names_the_field_and_both_sides() -> None:

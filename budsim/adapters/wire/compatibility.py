@@ -118,7 +118,14 @@ def _alternatives(schema: Schema, root: Schema) -> Iterator[Schema]:
     beside = {name: value for name, value in schema.items() if name not in left_out}
     for choice in choices:
         for item in _alternatives(choice, root):
-            yield {**item, **beside} if beside else item
+            yield _both(item, beside)
+
+
+def _both(one: Schema, other: Schema) -> Schema:
+    """Return what holds where both schemas do; where they say different things of one keyword, `allOf` tells that it is not understood."""
+    torn = {name: (one[name], other[name]) for name in one if name in other and name != "required" and one[name] != other[name]}
+    required = {"required": [*one.get("required", ()), *other.get("required", ())]} if "required" in other else {}
+    return {**one, **other, **required, **({"allOf": torn} if torn else {})}
 
 
 def _choices(schema: Schema, root: Schema) -> Sequence[Schema] | None:
