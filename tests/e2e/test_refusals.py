@@ -133,3 +133,11 @@ async def test_a_request_without_a_key_is_answered(on_a100: InProcess) -> None:
     await services.until(lambda: services.read.get(catalogue.RECOMMENDATIONS))
     (record,) = services.read[catalogue.RECOMMENDATIONS]
     assert RecommendationMade.model_validate_json(record.value or b"").status == "completed"
+
+
+async def test_a_cluster_sent_twice_in_one_request_is_refused_by_name(services: InProcess) -> None:
+    twice = [cluster().model_dump(), cluster().model_dump()]
+    answer = await services.answer(example_request(clusters=twice))
+    assert answer.error is not None
+    assert (answer.status, answer.error.code, answer.error.param) == ("failed", "invalid_input", "clusters")
+    assert "'small'" in answer.error.message

@@ -1,18 +1,21 @@
 """SimulationRequested → SimulationRequest: edge units to SI, names to enums."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from budsim.adapters.wire.clusters import cluster_from_body
 from budsim.core.engines.spec import Endpoint, EngineKind
 from budsim.core.errors import InvalidInput
-from budsim.core.hardware.spec import HardwareMode
+from budsim.core.hardware.spec import Cluster, HardwareMode
 from budsim.core.predictors.protocol import Method
 from budsim.core.search.part import SearchSettings
 from budsim.core.slo import Slo
 from budsim.core.units import ms_to_seconds
 from budsim.core.workload import Workload
 from budsim.services.request import SimulationRequest
+from topics.clusters import ClusterBody
 from topics.simulation_requests import SimulationRequested
 
 
@@ -37,7 +40,7 @@ def request_from_event(event: SimulationRequested, *, workflow_id: UUID, default
     """Return the request in SI units.
 
     Raises:
-        InvalidInput: An endpoint, a source topic or a quantisation that is not to be had.
+        InvalidInput: A cluster sent twice, an endpoint, a source topic or a quantisation that is not to be had.
     """
     metadata = event.notification_metadata
     return SimulationRequest(
@@ -57,7 +60,7 @@ def request_from_event(event: SimulationRequested, *, workflow_id: UUID, default
         settings=SearchSettings(top_k=event.top_k, **event.search.model_dump()),
         deadline_s=event.deadline_s or defaults.deadline_s,
         cluster_id=event.cluster_id,
-        clusters=tuple(cluster_from_body(body) for body in event.clusters or ()),
+        clusters=_clusters(event.clusters or ()),
         quantization=_quantization(event),
         endpoints=_endpoints(event.model_endpoints),
         engines=tuple(EngineKind(name) for name in event.engines or ()),
@@ -73,6 +76,13 @@ def request_from_event(event: SimulationRequested, *, workflow_id: UUID, default
         traceparent=caller.traceparent,
         body=event.model_dump(mode="json", exclude_none=True, exclude={"clusters"}),
     )
+
+
+def _clusters(bodies: Sequence[ClusterBody]) -> tuple[Cluster, ...]:
+    twice = [name for name, count in Counter(body.id for body in bodies).items() if count > 1]
+    if twice:
+        raise InvalidInput(f"clusters has the id {twice[0]!r} more than once", param="clusters", remedy="send each cluster once, whole")
+    return tuple(cluster_from_body(body) for body in bodies)
 
 
 def _slo(event: SimulationRequested) -> Slo:
