@@ -1,7 +1,6 @@
 """SimulationRequested → SimulationRequest: edge units to SI, names to enums."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,7 +14,6 @@ from budsim.core.slo import Slo
 from budsim.core.units import ms_to_seconds
 from budsim.core.workload import Workload
 from budsim.services.request import SimulationRequest
-from topics.clusters import ClusterBody
 from topics.simulation_requests import SimulationRequested
 
 
@@ -60,7 +58,7 @@ def request_from_event(event: SimulationRequested, *, workflow_id: UUID, default
         settings=SearchSettings(top_k=event.top_k, **event.search.model_dump()),
         deadline_s=event.deadline_s or defaults.deadline_s,
         cluster_id=event.cluster_id,
-        clusters=_clusters(event.clusters or ()),
+        clusters=_clusters(event),
         quantization=_quantization(event),
         endpoints=_endpoints(event.model_endpoints),
         engines=tuple(EngineKind(name) for name in event.engines or ()),
@@ -78,7 +76,8 @@ def request_from_event(event: SimulationRequested, *, workflow_id: UUID, default
     )
 
 
-def _clusters(bodies: Sequence[ClusterBody]) -> tuple[Cluster, ...]:
+def _clusters(event: SimulationRequested) -> tuple[Cluster, ...]:
+    bodies = event.clusters or ()
     twice = [name for name, count in Counter(body.id for body in bodies).items() if count > 1]
     if twice:
         raise InvalidInput(f"clusters has the id {twice[0]!r} more than once", param="clusters", remedy="send each cluster once, whole")

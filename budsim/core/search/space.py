@@ -29,7 +29,7 @@ def layouts_for(part: Part) -> tuple[Layout, ...]:
     model = part.model  # beyond its heads and layers nothing divides, however many devices there are
     shapes = valid_layouts(part.group, max_tensor_parallel=model.query_heads, max_pipeline_parallel=model.layers if may_pipeline else 1)
     found = (Layout(tensor_parallel=shape.tensor_parallel, pipeline_parallel=shape.pipeline_parallel) for shape in shapes)
-    allowed = {layout for layout in found if (may_pipeline or layout.pipeline_parallel == 1) and divides(part.model, layout)}
+    allowed = {layout for layout in found if divides(model, layout)}
     return tuple(sorted(allowed, key=lambda layout: (layout.tensor_parallel * layout.pipeline_parallel, layout.pipeline_parallel)))
 
 
