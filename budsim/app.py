@@ -136,6 +136,7 @@ def split_policy(settings: Settings) -> SplitPolicy:
     """Return what settings decide for splitting."""
     return SplitPolicy(
         images=settings.images,
+        engine_versions=settings.engine_versions,
         usd_per_hour=settings.usd_per_hour,
         skip_master_for_cpu=settings.skip_master_node_for_cpu,
         stale_after_s=settings.stale_topology_s,

@@ -1,6 +1,7 @@
 """The one Settings class: every variable with its meaning, unit and bounds."""
 
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,9 @@ class Settings(BaseSettings):
     litellm_image: str | None = Field(None, validation_alias=_lld("LITELLM_IMAGE"), description="Image of LiteLLM")
     latentbud_image: str | None = Field(None, validation_alias=_lld("LATENTBUD_IMAGE"), description="Image of LatentBud")
     device_images: dict[str, str] = Field(default_factory=dict, description='Images by engine and device, JSON: {"vllm/rocm": "…"}')
+    engine_versions: dict[str, str] = Field(
+        default_factory=dict, description='Engine releases where the image\'s tag does not say, JSON: {"vllm": "0.15.1"}'
+    )
     usd_per_hour: dict[str, Annotated[float, Ge(0)]] = Field(
         default_factory=dict, description='Price of a device-hour, JSON: {"H100-SXM-80GB": 2.5} [$/h]'
     )
@@ -123,13 +127,21 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("device_images")
+    @field_validator("device_images", "engine_versions")
     @classmethod
     def _of_an_engine(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
             engine, slash, device = name.partition("/")
             if engine not in set(EngineKind) or (slash and device not in set(DeviceType)):
                 raise ValueError(f"{name!r} is no engine/device; engines: {', '.join(EngineKind)}; devices: {', '.join(DeviceType)}")
+        return value
+
+    @field_validator("engine_versions")
+    @classmethod
+    def _of_a_release(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, version in value.items():
+            if not re.match(r"\d+\.\d+", version):
+                raise ValueError(f"{version!r} of {name} is no release: give its number, for example 0.11.2")
         return value
 
     @field_validator("database_url")

@@ -1,12 +1,13 @@
 """A request split into parts: cluster × hardware group × engine."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 from uuid import uuid5
 
 from budsim.core.engines.compatibility import compatible_engines
+from budsim.core.engines.images import EngineImages
 from budsim.core.engines.spec import EngineProfile
 from budsim.core.errors import BudSimError, NoCompatibleEngine
 from budsim.core.hardware.grouping import RejectedDevice, hardware_groups
@@ -29,12 +30,14 @@ class SplitPolicy:
 
     Attributes:
         images: Container image by engine («vllm») or engine and device («vllm/rocm»).
+        engine_versions: Release of the engine in that image, by the same names.
         usd_per_hour: Prices by device name, from settings.
         stale_after_s: Age from which a topology is used with a warning. [s]
     """
 
     images: Mapping[str, str]
     usd_per_hour: Mapping[str, float]
+    engine_versions: Mapping[str, str] = field(default_factory=dict)
     skip_master_for_cpu: bool = True
     stale_after_s: float = 900.0
 
@@ -93,7 +96,7 @@ def _engines(request: SimulationRequest, model: ModelSpec, group: HardwareGroup,
         group.accelerator.device_type,
         endpoints=request.endpoints,
         parameters=parameter_count(model),
-        images=policy.images,
+        images=EngineImages(images=policy.images, versions=policy.engine_versions),
         restrict=request.engines,
     )
 

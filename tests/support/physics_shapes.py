@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from budsim.core.engines.candidates import Candidate, Candidates
+from budsim.core.engines.images import VERSIONS
 from budsim.core.engines.spec import EngineKind, EngineProfile, Scenario
 from budsim.core.hardware.spec import Accelerator, DeviceType, Link
 from budsim.core.latency.case import Case
@@ -96,7 +97,7 @@ def scenario(
         model=model or llama_8b(),
         device=accelerator,
         memory_bytes=accelerator.memory_bytes,
-        engine=EngineProfile(kind=engine, version="1", image="image", preference=0),
+        engine=EngineProfile(kind=engine, version=VERSIONS[engine], image="image", preference=0),
         workload=Workload(input_tokens=input_tokens, output_tokens=output_tokens, concurrency=1),
     )
 

@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 import numpy as np
 
 from budsim.core.engines.candidates import Candidates, FloatArray, IntArray
+from budsim.core.engines.images import VERSIONS
 from budsim.core.engines.spec import EngineKind, EngineProfile, Scenario
 from budsim.core.hardware.spec import Accelerator, DeviceType, HardwareGroup, HardwareMode, Link, NodeShare
 from budsim.core.memory.plan import MemoryPlan
@@ -150,7 +151,7 @@ def make_group(
 
 def make_engine(kind: EngineKind = EngineKind.VLLM, *, preference: int = 0, pipeline: bool = True) -> EngineProfile:
     """Return a profile."""
-    return EngineProfile(kind=kind, version="1", image="image", preference=preference, supports_pipeline_parallelism=pipeline)
+    return EngineProfile(kind=kind, version=VERSIONS[kind], image="image", preference=preference, supports_pipeline_parallelism=pipeline)
 
 
 def make_load(*, concurrency: int | None = 32, request_rate_per_s: float | None = None, output_tokens: int = 101) -> Workload:

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from budsim.core.engines.families import family_of, runs_architecture
-from budsim.core.engines.images import VERSIONS, image_of
+from budsim.core.engines.images import EngineImages
+from budsim.core.engines.quantization import runs_quantization
+from budsim.core.engines.releases import Release, release_of
 from budsim.core.engines.spec import Endpoint, EngineKind, EngineProfile
 from budsim.core.errors import NoCompatibleEngine
 from budsim.core.hardware.spec import DeviceType
@@ -30,7 +32,7 @@ def compatible_engines(
     *,
     endpoints: Sequence[Endpoint],
     parameters: int,
-    images: Mapping[str, str],
+    images: EngineImages,
     restrict: Sequence[EngineKind] = (),
 ) -> tuple[EngineProfile, ...]:
     """Return the engines that fit, preferred first.
@@ -40,7 +42,7 @@ def compatible_engines(
         device_type: Family of the device.
         endpoints: What is to be served, any of them; empty means what the model is made for.
         parameters: All parameters of the model.
-        images: Image by «engine/device» or «engine».
+        images: Images and engine versions.
         restrict: Engines the request allows; empty means all.
 
     Raises:
@@ -48,7 +50,8 @@ def compatible_engines(
     """
     served = tuple(endpoints) or (_purpose(model),)
     able = frozenset[EngineKind]().union(*(_able(model, each) for each in served))
-    fitting = sorted(kind for kind in able if device_type in _DEVICES[kind])
+    versions = {kind: images.version_of(kind, device_type) for kind in EngineKind}
+    fitting = sorted(kind for kind in able if _runs(model, release_of(kind, versions[kind]), device_type))
     allowed = sorted(set(fitting) & set(restrict or fitting))
     if not allowed:
         raise _none_fits(model, device_type, served=served, fitting=fitting, restrict=restrict)
@@ -61,14 +64,21 @@ def _purpose(model: ModelSpec) -> Endpoint:
 
 
 def _able(model: ModelSpec, served: Endpoint) -> frozenset[EngineKind]:
-    """Return the engines that serve a model so, on whatever device."""
+    """Return the engines that serve a model of its kind so, whatever its architecture and device."""
     if model.kind is ModelKind.PROPRIETARY:
         return frozenset({EngineKind.LITELLM})
     if served in _POOLING:
-        kinds = {EngineKind.LATENTBUD, EngineKind.VLLM}
-    else:
-        kinds = {EngineKind.VLLM, EngineKind.SGLANG} if model.kind is ModelKind.DECODER else set()
-    return frozenset(kind for kind in kinds if kind is EngineKind.LATENTBUD or runs_architecture(model, kind))
+        return frozenset({EngineKind.LATENTBUD, EngineKind.VLLM})
+    return frozenset({EngineKind.VLLM, EngineKind.SGLANG}) if model.kind is ModelKind.DECODER else frozenset()
+
+
+def _runs(model: ModelSpec, release: Release, device_type: DeviceType) -> bool:
+    """Whether a release runs this architecture and this format of weights on this device."""
+    if device_type not in _DEVICES[release.engine]:
+        return False
+    if release.engine not in _SPLITTING:
+        return True
+    return runs_architecture(model, release) and runs_quantization(model, release, device_type)
 
 
 def _preference(allowed: Sequence[EngineKind], parameters: int) -> tuple[EngineKind, ...]:
@@ -84,7 +94,8 @@ def _none_fits(
     fitting: Sequence[EngineKind],
     restrict: Sequence[EngineKind],
 ) -> NoCompatibleEngine:
-    name = f"{model.model_id} ({', '.join(model.architectures) or model.model_type}) as {' or '.join(served)} on {device_type}"
+    stored = f", {model.quantization.method}" if model.quantization else ""
+    name = f"{model.model_id} ({', '.join(model.architectures) or model.model_type}{stored}) as {' or '.join(served)} on {device_type}"
     if fitting:
         return NoCompatibleEngine(
             f"{name} runs on {', '.join(fitting)}, but engines is restricted to {', '.join(restrict)}.",
@@ -98,13 +109,14 @@ def _none_fits(
     )
 
 
-def _profile(kind: EngineKind, model: ModelSpec, device_type: DeviceType, *, preference: int, images: Mapping[str, str]) -> EngineProfile:
-    family = family_of(model, kind)
+def _profile(kind: EngineKind, model: ModelSpec, device_type: DeviceType, *, preference: int, images: EngineImages) -> EngineProfile:
+    version = images.version_of(kind, device_type)
+    family = family_of(model, release_of(kind, version))
     splits = kind in _SPLITTING
     return EngineProfile(
         kind=kind,
-        version=VERSIONS[kind],
-        image=image_of(kind, device_type, images),
+        version=version,
+        image=images.image_of(kind, device_type),
         preference=preference,
         supports_lora=splits and device_type in _LORA_DEVICES,
         supports_pipeline_parallelism=splits and device_type is not DeviceType.CPU,

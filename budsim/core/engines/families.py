@@ -1,16 +1,24 @@
 """What the engines make of an architecture: who runs it, its family, and the parsers they have for its models.
 
-`architectures.csv` holds the facts: vLLM's and SGLang's model registries, and their pages on tool calling and reasoning. A row with
-`name_part` stands for the models of that architecture whose id contains it, and goes before the architecture's plain row.
+`architectures.csv` holds the facts, `architecture_sources.csv` where they were read. A row with `name_part` stands for the models of that
+architecture whose id contains it, and goes before the architecture's plain row. Of several parsers in one cell the first counts that the
+release has.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
+from budsim.core.engines.flags import has_choice
+from budsim.core.engines.releases import Release, registered_architectures
 from budsim.core.engines.spec import EngineKind
 from budsim.core.engines.tables import rows
 from budsim.core.model.spec import ModelSpec
+
+# causal models whose Transformers implementation cannot take another attention, which the fallback of vLLM needs: its
+# model_executor/models/transformers and modeling_codegen.py of Transformers
+NO_FALLBACK: Final = frozenset({"CodeGenForCausalLM"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,33 +36,35 @@ class Family:
     chat_template: str | None = None
 
 
-def family_of(model: ModelSpec, engine: EngineKind) -> Family:
-    """Return the family of a model, parsers named as this engine names them; an unlisted model is a family of its own."""
+def family_of(model: ModelSpec, release: Release) -> Family:
+    """Return the family of a model, with the parsers this release has for it; an unlisted model is a family of its own."""
     row = _row_of(model)
     if row is None:
         return Family(name=model.model_type)
-    if engine not in (EngineKind.VLLM, EngineKind.SGLANG):
+    if release.engine not in (EngineKind.VLLM, EngineKind.SGLANG):
         return Family(name=row["family"])
     return Family(
         name=row["family"],
-        tool_parser=row[f"{engine}_tool"] or None,
-        reasoning_parser=row[f"{engine}_reasoning"] or None,
+        tool_parser=_first_of(row[f"{release.engine}_tool"], "tool-call-parser", release),
+        reasoning_parser=_first_of(row[f"{release.engine}_reasoning"], "reasoning-parser", release),
         chat_template=row["chat_template"] or None,
     )
 
 
-def runs_architecture(model: ModelSpec, engine: EngineKind) -> bool:
-    """Whether vLLM or SGLang has this architecture in its registry.
+def runs_architecture(model: ModelSpec, release: Release) -> bool:
+    """Whether a release of vLLM or SGLang has this architecture in its registry.
 
-    An architecture nobody listed goes to vLLM, which falls back to the Transformers implementation of a causal model; a config that
-    names no architecture is judged by its shape alone.
+    A causal model that is not in it goes to vLLM, which falls back to the Transformers implementation; a config that names no
+    architecture is judged by its shape alone.
     """
-    if not model.architectures:
+    if not model.architectures or registered_architectures(release).keys() & set(model.architectures):
         return True
-    row = _row_of(model)
-    if row is None:
-        return engine is EngineKind.VLLM and any(name.endswith("ForCausalLM") for name in model.architectures)
-    return row[engine] == "1"
+    falls_back = release.engine is EngineKind.VLLM and NO_FALLBACK.isdisjoint(model.architectures)
+    return falls_back and any(name.endswith("ForCausalLM") for name in model.architectures)
+
+
+def _first_of(names: str, flag: str, release: Release) -> str | None:
+    return next((name for name in names.split("|") if has_choice(release, flag, name)), None)
 
 
 def _row_of(model: ModelSpec) -> Mapping[str, str] | None:

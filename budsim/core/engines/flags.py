@@ -1,48 +1,43 @@
-"""The command-line flags each engine version accepts, recorded from its own argument definitions.
-
-`flags.csv` holds the flags and what they take; `parsers.csv` the names its parser flags accept. Each row names its source.
-"""
+"""Whether a release of an engine accepts a flag with a value, or reads an environment variable."""
 
 from collections.abc import Mapping
-from functools import cache
-from types import MappingProxyType
 from typing import Any, Final
 
+from budsim.core.engines.releases import Release, accepted
 from budsim.core.engines.spec import EngineKind
-from budsim.core.engines.tables import rows
 
-_TYPES: Final[Mapping[str, type]] = {"int": int, "float": float, "flag": bool, "str": str, "json": str}
-NEGATION: Final = "no-"  # vLLM's boolean flags have an opposite of this prefix
+_TYPES: Final[Mapping[str, type]] = {"int": int, "float": float, "flag": bool, "switch": bool, "str": str, "json": str, "list": str}
+_VARIABLE: Final = "env"
+NEGATION: Final = "no-"  # a switch of vLLM has an opposite of this prefix
 
-
-@cache
-def legal_flags(engine: EngineKind) -> Mapping[str, str]:
-    """Return what each flag takes: int, float, str, json, flag, parser, or its choices joined by «|»."""
-    return MappingProxyType({row["flag"]: row["kind"] for row in rows("flags.csv") if row["engine"] == engine})
+# read by Intel's PyTorch bridge rather than by vLLM: docs.habana.ai, PyTorch/Runtime_Flags and Inference_Using_HPU_Graphs
+GAUDI_VARIABLES: Final = frozenset({"PT_HPU_LAZY_MODE", "PT_HPU_ENABLE_LAZY_COLLECTIVES"})
 
 
-@cache
-def recorded_version(engine: EngineKind) -> str:
-    """Return the engine version the flags were recorded from."""
-    return next(row["version"] for row in rows("flags.csv") if row["engine"] == engine)
-
-
-def is_legal(engine: EngineKind, flag: str, value: Any) -> bool:
-    """Whether this engine version accepts `value` for `flag`."""
-    positive = flag.removeprefix(NEGATION) if engine is EngineKind.VLLM else flag
-    kind = legal_flags(engine).get(positive, "")
-    if positive != flag:
-        return kind == "flag" and value is True
-    return (flag, value) in _parsers(engine) if kind == "parser" else _accepts(kind, value)
-
-
-def _accepts(kind: str, value: Any) -> bool:
+def is_legal(release: Release, flag: str, value: Any) -> bool:
+    """Whether this release accepts `value` for `flag`; True stands for a flag without a value."""
+    known = accepted(release)
+    if flag not in known and flag.startswith(NEGATION):
+        return known.get(flag.removeprefix(NEGATION)) == "switch" and value is True
+    kind = known.get(flag, "")
+    if kind == _VARIABLE:
+        return False
     of_type = _TYPES.get(kind)
     if of_type is None:
-        return bool(kind) and str(value) in kind.split("|")
+        return kind != "" and str(value) in kind.split("|")
     return type(value) is of_type and value != "" and value is not False
 
 
-@cache
-def _parsers(engine: EngineKind) -> frozenset[tuple[str, str]]:
-    return frozenset((row["flag"], row["name"]) for row in rows("parsers.csv") if row["engine"] == engine)
+def has_flag(release: Release, flag: str) -> bool:
+    """Whether this release has a flag of this name."""
+    return accepted(release).get(flag, _VARIABLE) != _VARIABLE
+
+
+def has_choice(release: Release, flag: str, value: str) -> bool:
+    """Whether `value` is among the choices this release lists for `flag`."""
+    return value in accepted(release).get(flag, "").split("|")
+
+
+def reads_variable(release: Release, name: str) -> bool:
+    """Whether this release, or what its image stands on, reads an environment variable."""
+    return accepted(release).get(name) == _VARIABLE or (release.engine is EngineKind.VLLM and name in GAUDI_VARIABLES)

@@ -60,3 +60,8 @@ class Scenario:
     memory_bytes: float
     engine: EngineProfile
     workload: Workload
+
+    @property
+    def context_tokens(self) -> int:
+        """The longest sequence the deployment must take: the planned one, within what the model knows. [tokens]"""
+        return max(1, min(self.workload.sequence_tokens, self.model.max_context_length))

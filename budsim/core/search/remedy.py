@@ -81,14 +81,14 @@ def _fitting(part: Part, memory: MemoryModel, layouts: tuple[Layout, ...]) -> La
     """Return the first layout that fits one user."""
     if not layouts:
         return None
+    scenario = scenario_of(part)
     rows = default_candidates(
-        part.engine,
+        scenario,
         tensor_parallel=np.array([layout.tensor_parallel for layout in layouts], dtype=np.int64),
         pipeline_parallel=np.array([layout.pipeline_parallel for layout in layouts], dtype=np.int64),
         concurrency=np.ones(len(layouts), dtype=np.int64),
-        device=part.group.accelerator,
     )
-    fits = memory.plan(scenario_of(part), rows).fits
+    fits = memory.plan(scenario, rows).fits
     return layouts[int(fits.argmax())] if fits.any() else None
 
 

@@ -85,11 +85,10 @@ def candidate_space(part: Part, layouts: tuple[Layout, ...]) -> Candidates:
     grids = [concurrency_grid(part, max_replicas=replicas_held(part, layout)) for layout in layouts]
     lengths = [len(grid) for grid in grids]
     return default_candidates(
-        part.engine,
+        scenario_of(part),
         tensor_parallel=np.repeat(np.array([layout.tensor_parallel for layout in layouts], dtype=np.int64), lengths),
         pipeline_parallel=np.repeat(np.array([layout.pipeline_parallel for layout in layouts], dtype=np.int64), lengths),
         concurrency=np.array([users for grid in grids for users in grid], dtype=np.int64),
-        device=part.group.accelerator,
     )
 
 

@@ -6,9 +6,12 @@ import pytest
 
 from budsim.core.engines.compatibility import compatible_engines
 from budsim.core.engines.families import family_of
+from budsim.core.engines.images import VERSIONS, EngineImages
+from budsim.core.engines.releases import release_of
 from budsim.core.engines.spec import Endpoint, EngineKind
 from budsim.core.errors import NoCompatibleEngine
 from budsim.core.hardware.spec import DeviceType
+from budsim.core.model.quantize import quantize
 from budsim.core.model.spec import ModelKind
 from tests.support.physics_shapes import llama_8b, mixtral
 
@@ -18,7 +21,9 @@ EMBEDDING = replace(llama_8b(kind=ModelKind.EMBEDDING), model_id="Qwen/Qwen3-Emb
 
 
 def kinds(model, device_type=DeviceType.CUDA, *, endpoints=(), parameters=10**9, images=None, restrict=()):
-    found = compatible_engines(model, device_type, endpoints=endpoints, parameters=parameters, images=images or {}, restrict=restrict)
+    found = compatible_engines(
+        model, device_type, endpoints=endpoints, parameters=parameters, images=images or EngineImages(), restrict=restrict
+    )
     assert [profile.preference for profile in found] == list(range(len(found)))
     return [profile.kind for profile in found]
 
@@ -81,17 +86,6 @@ def test_a_restriction_is_respected():
     assert kinds(llama_8b(), restrict=(EngineKind.VLLM,)) == [EngineKind.VLLM]
 
 
-def test_the_image_is_the_given_one_for_the_device_then_for_the_engine_then_the_default():
-    images = {"vllm": "registry/vllm", "vllm/rocm": "registry/vllm-rocm"}
-
-    def image(device_type, given):
-        return compatible_engines(llama_8b(), device_type, endpoints=(), parameters=1, images=given, restrict=(EngineKind.VLLM,))[0].image
-
-    assert image(DeviceType.ROCM, images) == "registry/vllm-rocm"
-    assert image(DeviceType.CUDA, images) == "registry/vllm"
-    assert image(DeviceType.HPU, {}).startswith("vault.habana.ai/")
-
-
 @pytest.mark.parametrize(
     ("model_id", "architecture", "engine", "tool", "reasoning"),
     [
@@ -107,15 +101,61 @@ def test_the_image_is_the_given_one_for_the_device_then_for_the_engine_then_the_
         ("openai/gpt-oss-120b", "GptOssForCausalLM", EngineKind.VLLM, "openai", "openai_gptoss"),
         ("openai/gpt-oss-120b", "GptOssForCausalLM", EngineKind.SGLANG, "gpt-oss", "gpt-oss"),
         ("mistralai/Mistral-7B-Instruct-v0.3", "MistralForCausalLM", EngineKind.VLLM, "mistral", None),
+        ("Qwen/Qwen3-4B-Thinking-2507", "Qwen3ForCausalLM", EngineKind.VLLM, "hermes", "deepseek_r1"),
+        ("Qwen/Qwen3-4B-Thinking-2507", "Qwen3ForCausalLM", EngineKind.SGLANG, "qwen25", "qwen3-thinking"),
+        ("moonshotai/Kimi-K2-Thinking", "DeepseekV3ForCausalLM", EngineKind.VLLM, "kimi_k2", "kimi_k2"),
+        ("deepseek-ai/DeepSeek-V3.2", "DeepseekV32ForCausalLM", EngineKind.VLLM, "deepseek_v31", "deepseek_v3"),
+        ("mistralai/Magistral-Small-2509", "MistralForCausalLM", EngineKind.SGLANG, "mistral", None),  # 0.5.9 has none of its own
     ],
 )
 def test_parsers_are_named_as_the_engine_names_them(model_id, architecture, engine, tool, reasoning):
-    family = family_of(replace(llama_8b(), model_id=model_id, architectures=(architecture,)), engine)
+    family = family_of(replace(llama_8b(), model_id=model_id, architectures=(architecture,)), release_of(engine, VERSIONS[engine]))
     assert (family.tool_parser, family.reasoning_parser) == (tool, reasoning)
 
 
 def test_pipelines_and_adapters_are_named_where_they_exist():
-    on_gpu = compatible_engines(mixtral(), DeviceType.CUDA, endpoints=(), parameters=47 * 10**9, images={})[0]
-    on_cpu = compatible_engines(mixtral(), DeviceType.CPU, endpoints=(), parameters=47 * 10**9, images={})[0]
+    on_gpu = compatible_engines(mixtral(), DeviceType.CUDA, endpoints=(), parameters=47 * 10**9, images=EngineImages())[0]
+    on_cpu = compatible_engines(mixtral(), DeviceType.CPU, endpoints=(), parameters=47 * 10**9, images=EngineImages())[0]
     assert (on_gpu.supports_lora, on_gpu.supports_pipeline_parallelism) == (True, True)
     assert (on_cpu.supports_lora, on_cpu.supports_pipeline_parallelism) == (False, False)
+
+
+def test_a_parser_is_the_best_the_release_has():
+    model = replace(llama_8b(), architectures=("DeepseekV32ForCausalLM",))
+    assert family_of(model, release_of(EngineKind.VLLM, "0.33.0")).tool_parser == "deepseek_v32"
+    assert family_of(model, release_of(EngineKind.VLLM, "0.8.5")).tool_parser is None
+
+
+def test_an_older_release_lacks_the_architectures_that_came_later():
+    model = replace(llama_8b(), model_type="gpt_oss", architectures=("GptOssForCausalLM",))
+    assert kinds(model) == [EngineKind.SGLANG, EngineKind.VLLM]
+    older = EngineImages(versions={"sglang": "0.4.9.post4"})
+    assert kinds(model, images=older) == [EngineKind.VLLM]
+
+
+@pytest.mark.parametrize(
+    ("method", "device_type", "expected"),
+    [
+        ("nf4", DeviceType.CUDA, [EngineKind.SGLANG, EngineKind.VLLM]),
+        ("nf4", DeviceType.ROCM, [EngineKind.SGLANG]),
+        ("fp8", DeviceType.HPU, [EngineKind.VLLM]),
+        ("awq", DeviceType.CPU, [EngineKind.VLLM]),
+    ],
+)
+def test_a_format_of_weights_runs_where_the_engine_has_kernels_for_it(method, device_type, expected):
+    assert kinds(quantize(llama_8b(), method), device_type) == expected
+
+
+def test_a_format_without_kernels_is_refused_by_name():
+    with pytest.raises(NoCompatibleEngine, match="fp8"):
+        kinds(quantize(llama_8b(), "fp8"), DeviceType.CPU)
+
+
+def test_a_profile_carries_the_version_its_arguments_are_for():
+    found = compatible_engines(
+        llama_8b(), DeviceType.CUDA, endpoints=(), parameters=1, images=EngineImages(images={"vllm": "registry/vllm:v0.10.2"})
+    )
+    assert {profile.kind: profile.version for profile in found} == {
+        EngineKind.VLLM: "0.10.2",
+        EngineKind.SGLANG: VERSIONS[EngineKind.SGLANG],
+    }

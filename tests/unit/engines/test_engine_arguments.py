@@ -1,4 +1,4 @@
-"""What an engine is started with: flags it has, values it takes, and the plan it was made for."""
+"""What an engine is started with: the plan it was made for, in the words of its release."""
 
 from dataclasses import replace
 from itertools import product
@@ -6,92 +6,42 @@ from itertools import product
 import pytest
 
 from budsim.core.engines.arguments import engine_arguments
-from budsim.core.engines.compatibility import compatible_engines
-from budsim.core.engines.flags import is_legal, legal_flags, recorded_version
-from budsim.core.engines.images import VERSIONS
+from budsim.core.engines.candidates import Candidates
+from budsim.core.engines.flags import is_legal
 from budsim.core.engines.knobs import default_candidate
-from budsim.core.engines.spec import EngineKind, Scenario
+from budsim.core.engines.releases import recorded_releases
+from budsim.core.engines.spec import EngineKind
 from budsim.core.engines.tables import rows
-from budsim.core.errors import NoCompatibleEngine
+from budsim.core.hardware.catalogue import catalogue
 from budsim.core.hardware.spec import DeviceType
-from budsim.core.model.catalogue import catalogue
+from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.model.quantize import quantize
 from budsim.core.model.spec import ModelKind, Precision
-from budsim.core.workload import Workload
 from tests.support.physics_shapes import candidate, device, llama_8b, scenario
 
 GIB = 2**30
 
 
-def started(where, row, *, utilization=0.9, kv_bytes=10 * GIB, working_bytes=0.0):
-    return engine_arguments(where, row, gpu_memory_utilization=utilization, kv_bytes=kv_bytes, working_bytes=working_bytes)
+def started(where, row, *, utilization=0.9, kv_bytes=10 * GIB, working_bytes=0.0, max_loras=0):
+    return engine_arguments(
+        where, row, gpu_memory_utilization=utilization, kv_bytes=kv_bytes, working_bytes=working_bytes, max_loras=max_loras
+    )
 
 
-def engines_for(model, device_type):
-    try:
-        return compatible_engines(model, device_type, endpoints=(), parameters=8 * 10**9, images={})
-    except NoCompatibleEngine:
-        return ()
+def at(where, version, **profile):
+    return replace(where, engine=replace(where.engine, version=version, **profile))
 
 
-MODELS = [
-    *catalogue().values(),
-    quantize(llama_8b(), "fp8"),
-    quantize(llama_8b(), "nf4"),
-    replace(llama_8b(), precision=Precision.FP16),
-    replace(llama_8b(kind=ModelKind.PROPRIETARY), blocks=(), architectures=()),
-]
+def test_every_parser_of_the_table_is_one_some_release_of_its_engine_has():
+    for row, kind in product(rows("architectures.csv"), (EngineKind.VLLM, EngineKind.SGLANG)):
+        for column, flag in (("tool", "tool-call-parser"), ("reasoning", "reasoning-parser")):
+            for name in filter(None, row[f"{kind}_{column}"].split("|")):
+                assert any(is_legal(release, flag, name) for release in recorded_releases(kind)), (row["architecture"], name)
 
 
-@pytest.mark.parametrize("device_type", list(DeviceType))
-def test_every_emitted_flag_exists_in_the_engines_release_with_a_legal_value(device_type):
-    checked = 0
-    for model, kv_precision, knob in product(MODELS, (Precision.BF16, Precision.FP8), (True, False)):
-        for engine in engines_for(model, device_type):
-            where = Scenario(
-                model=model,
-                device=device(device_type=device_type),
-                memory_bytes=80e9,
-                engine=engine,
-                workload=Workload(input_tokens=1000, output_tokens=100, concurrency=500),
-            )
-            row = default_candidate(engine, tensor_parallel=2, pipeline_parallel=1, concurrency=500, device=where.device)
-            arguments, _ = started(where, replace(row, kv_precision=kv_precision, chunked_prefill=knob, prefix_caching=knob))
-            illegal = {flag: value for flag, value in arguments.items() if not is_legal(engine.kind, flag, value)}
-            assert not illegal, (engine.kind, model.model_id)
-            checked += 1
-    assert checked > 100
-
-
-@pytest.mark.parametrize("kind", [EngineKind.VLLM, EngineKind.SGLANG, EngineKind.LITELLM, EngineKind.LATENTBUD])
-def test_flags_are_recorded_from_the_release_that_is_recommended(kind):
-    assert recorded_version(kind) == VERSIONS[kind]
-    assert all(row["source"] for row in rows("flags.csv"))
-
-
-@pytest.mark.parametrize(
-    ("flag", "value"),
-    [
-        ("scheduler-delay-factor", 0.5),  # V0 only
-        ("max-num-seqs", "256"),
-        ("max-num-seqs", True),
-        ("block-size", 24),
-        ("kv-cache-dtype", "int8"),
-        ("tool-call-parser", "llama3"),  # SGLang's name
-        ("no-max-num-seqs", True),
-        ("", ""),
-    ],
-)
-def test_what_vllm_would_refuse_is_not_legal(flag, value):
-    assert not is_legal(EngineKind.VLLM, flag, value)
-
-
-def test_every_parser_of_the_table_is_one_its_engine_has():
-    for row in rows("architectures.csv"):
-        for engine, column, flag in product(("vllm", "sglang"), ("tool", "reasoning"), ("tool-call-parser", "reasoning-parser")):
-            name = row[f"{engine}_{column}"]
-            if name and flag.startswith(column):
-                assert is_legal(EngineKind(engine), flag, name), (row["architecture"], name)
+def test_every_row_of_the_table_of_architectures_names_its_sources():
+    known = {row["source"] for row in rows("architecture_sources.csv")}
+    assert all(set(row["source"].split()) <= known and row["source"] for row in rows("architectures.csv"))
 
 
 def test_vllm_is_started_for_the_plan():
@@ -149,22 +99,116 @@ def test_an_embedding_server_pools_whole_prompts():
     assert "enable-prefix-caching" not in arguments
 
 
+def test_a_prompt_that_is_not_cut_fits_in_one_step():
+    # vLLM refuses to start where max_num_batched_tokens < max_model_len without chunked prefill
+    arguments, _ = started(scenario(input_tokens=9000), replace(candidate(max_num_batched_tokens=2048), chunked_prefill=False))
+    assert arguments["max-num-batched-tokens"] == arguments["max-model-len"] == 10_010
+
+
+def test_a_delay_of_the_scheduler_starts_v0_where_it_is_there_and_nothing_elsewhere():
+    row = replace(candidate(), scheduler_delay_factor=0.5)
+    arguments, envs = started(at(scenario(), "0.10.2"), row)
+    assert (arguments["scheduler-delay-factor"], envs["VLLM_USE_V1"]) == (0.5, "0")
+    arguments, envs = started(at(scenario(), "0.11.2"), row)
+    assert "scheduler-delay-factor" not in arguments
+    assert "VLLM_USE_V1" not in envs
+
+
 @pytest.mark.parametrize(
-    ("kind", "on", "tokens"),
+    ("version", "architecture", "expected"),
     [
-        (EngineKind.VLLM, device(name="H100-SXM-80GB"), 8192),
-        (EngineKind.VLLM, device(name="A100-SXM-80GB"), 2048),
-        (EngineKind.VLLM, device(name="L40S-48GB", memory_bytes=48e9), 2048),
-        (EngineKind.SGLANG, device(name="L40S-48GB", memory_bytes=48e9), 4096),
-        (EngineKind.SGLANG, device(name="H100-SXM-80GB"), 8192),
-        (EngineKind.SGLANG, device(name="B200-180GB", memory_bytes=190e9), 16_384),
+        ("0.8.5", "BertModel", {"task": "embed"}),
+        ("0.8.5", "BertForSequenceClassification", {"task": "score"}),
+        ("0.10.2", "BertModel", {"runner": "pooling"}),
+        ("0.33.0", "BertForSequenceClassification", {"runner": "pooling"}),
     ],
 )
-def test_a_step_is_as_large_as_the_engine_makes_it_on_that_device(kind, on, tokens):
-    engine = scenario(engine=kind).engine
-    assert default_candidate(engine, tensor_parallel=1, pipeline_parallel=1, concurrency=1, device=on).max_num_batched_tokens == tokens
+def test_pooling_is_asked_for_in_the_words_of_the_release(version, architecture, expected):
+    model = replace(llama_8b(kind=ModelKind.ENCODER), architectures=(architecture,))
+    arguments, _ = started(at(scenario(model=model), version), candidate())
+    assert {name: arguments[name] for name in ("task", "runner") if name in arguments} == expected
 
 
-def test_legal_flags_know_both_engines_names_of_tensor_parallel():
-    assert "tensor-parallel-size" in legal_flags(EngineKind.VLLM)
-    assert "tp-size" in legal_flags(EngineKind.SGLANG)
+def test_parsers_the_release_lacks_are_left_out():
+    named = {"tool_calling_parser": "hermes", "reasoning_parser": "qwen3"}
+    arguments, _ = started(at(scenario(), "0.8.5", **named), candidate())
+    assert arguments["tool-call-parser"] == "hermes"
+    assert "reasoning-parser" not in arguments
+    assert started(at(scenario(), "0.11.2", **named), candidate())[0]["reasoning-parser"] == "qwen3"
+
+
+def test_reasoning_was_switched_on_apart_from_its_parser_at_first():
+    named = {"reasoning_parser": "deepseek_r1"}
+    assert started(at(scenario(), "0.8.5", **named), candidate())[0]["enable-reasoning"] is True
+    assert "enable-reasoning" not in started(at(scenario(), "0.11.2", **named), candidate())[0]
+
+
+def test_v0_takes_chunked_prefill_as_a_word():
+    assert started(at(scenario(), "0.7.3"), replace(candidate(), chunked_prefill=False))[0]["enable-chunked-prefill"] == "False"
+    assert started(at(scenario(), "0.11.2"), replace(candidate(), chunked_prefill=False))[0]["no-enable-chunked-prefill"] is True
+
+
+@pytest.mark.parametrize(
+    ("on", "dtype"),
+    [(catalogue()["V100-SXM-32GB"], "float16"), (catalogue()["T4-16GB"], "float16"), (catalogue()["A100-SXM-80GB"], "bfloat16")],
+)
+def test_a_device_without_bfloat16_computes_in_float16(on, dtype):
+    assert started(scenario(on=on), candidate())[0]["dtype"] == dtype
+    assert started(scenario(on=on, engine=EngineKind.SGLANG), candidate())[0]["dtype"] == dtype
+
+
+def test_gaudi_computes_in_bfloat16_whatever_the_checkpoint_is():
+    where = scenario(on=device(device_type=DeviceType.HPU), model=replace(llama_8b(), precision=Precision.FP16))
+    assert started(where, candidate())[0]["dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize(("name", "envs"), [("MI300X-192GB", {"VLLM_ROCM_USE_AITER": "1"}), ("MI210-64GB", {})])
+def test_amds_kernels_are_switched_on_where_they_are_made_for(name, envs):
+    assert started(scenario(on=catalogue()[name]), candidate())[1] == envs
+
+
+def test_a_cpu_keeps_a_core_for_the_server_where_the_release_can():
+    where = scenario(on=device(device_type=DeviceType.CPU, memory_bytes=256e9))
+    assert started(at(where, "0.10.2"), candidate())[1]["VLLM_CPU_NUM_OF_RESERVED_CPU"] == "1"
+    assert "VLLM_CPU_NUM_OF_RESERVED_CPU" not in started(at(where, "0.8.5"), candidate())[1]
+
+
+def test_a_cpu_keeps_its_cache_in_the_models_own_dtype():
+    where = scenario(on=device(device_type=DeviceType.CPU, memory_bytes=256e9))
+    assert started(where, candidate(kv_precision=Precision.FP8))[0]["kv-cache-dtype"] == "auto"
+
+
+def test_adapters_are_allowed_for_when_they_are_planned():
+    on_vllm, _ = started(scenario(), candidate(), max_loras=3)
+    assert (on_vllm["enable-lora"], on_vllm["max-loras"], on_vllm["max-lora-rank"]) == (True, 3, 256)
+    on_sglang, _ = started(scenario(engine=EngineKind.SGLANG), candidate(), max_loras=3)
+    assert (on_sglang["max-loras-per-batch"], on_sglang["max-lora-rank"], on_sglang["lora-target-modules"]) == (3, 256, "all")
+    assert "enable-lora" not in started(scenario(), candidate())[0]
+
+
+def test_sglang_captures_graphs_under_the_name_of_its_release():
+    where = scenario(engine=EngineKind.SGLANG, on=catalogue()["H100-SXM-80GB"])
+    assert started(where, candidate())[0]["cuda-graph-max-bs"] == 256
+    later = started(at(where, "0.5.23"), candidate())[0]
+    assert "cuda-graph-max-bs" not in later
+    assert later["cuda-graph-max-bs-decode"] == 256
+
+
+def test_latentbud_is_told_its_device():
+    assert started(scenario(engine=EngineKind.LATENTBUD), candidate(concurrency=8))[0]["device"] == "cuda"
+    on_gaudi = scenario(engine=EngineKind.LATENTBUD, on=device(device_type=DeviceType.HPU))
+    assert started(on_gaudi, candidate())[0]["device"] == "auto"
+
+
+@pytest.mark.parametrize("kind", [EngineKind.VLLM, EngineKind.SGLANG])
+@pytest.mark.parametrize("users", [1, 200, 900])
+def test_what_memory_was_planned_for_is_what_the_engine_is_told(kind, users):
+    where = scenario(engine=kind, on=catalogue()["H100-SXM-80GB"])
+    row = default_candidate(where, tensor_parallel=2, pipeline_parallel=1, concurrency=users)
+    plan = AnalyticMemory().plan(where, Candidates.from_rows([row]))
+    arguments, _ = started(where, row, working_bytes=float(plan.activation_bytes[0] + plan.overhead_bytes[0]))
+    assert arguments["max-num-seqs" if kind is EngineKind.VLLM else "max-running-requests"] >= users
+    assert arguments["max-model-len" if kind is EngineKind.VLLM else "context-length"] == where.workload.sequence_tokens
+    share = arguments.get("gpu-memory-utilization") or arguments["mem-fraction-static"]
+    least = plan.total_bytes[0] if kind is EngineKind.VLLM else plan.weights_bytes[0] + plan.kv_needed_bytes[0]
+    assert not plan.fits[0] or share * where.memory_bytes >= least

@@ -11,12 +11,12 @@ from budsim.core.engines.spec import EngineKind
 from budsim.core.search.blacklist import barred, barred_configuration, bars, concerning, is_out_of_memory, without_barred
 from budsim.core.search.direct import direct_search
 from budsim.core.search.part import PartStatus, SearchTask
-from budsim.core.search.space import layouts_for
+from budsim.core.search.space import layouts_for, scenario_of
 from tests.support.search_fakes import GB, FakeMemory, FakePredictor, as_out_of_memory, make_entry, make_part
 
 PART = make_part()
 LAYOUTS = Candidates.from_rows(
-    [default_candidate(PART.engine, tensor_parallel=split, pipeline_parallel=1, concurrency=32) for split in (1, 2, 4)]
+    [default_candidate(scenario_of(PART), tensor_parallel=split, pipeline_parallel=1, concurrency=32) for split in (1, 2, 4)]
 )
 TOTALS = np.array([49 * GB, 25 * GB, 13 * GB])
 

@@ -8,8 +8,9 @@ import pytest
 from budsim.core.engines.candidates import Candidates
 from budsim.core.engines.knobs import default_candidate
 from budsim.core.search.fitness import error_rate, judge, meets_means, order, slo_probability
+from budsim.core.search.space import scenario_of
 from budsim.core.slo import Slo
-from tests.support.search_fakes import make_engine, make_load, make_part, predictions
+from tests.support.search_fakes import make_load, make_part, predictions
 
 SLO = Slo(ttft_s=0.5, e2e_s=4.0, throughput_per_user=40.0)
 
@@ -24,9 +25,9 @@ def figures(ttft_s, e2e_s, throughput, spread=1.25):
 
 
 def rows(*concurrencies, tensor_parallel=1):
-    engine = make_engine()
+    scenario = scenario_of(make_part())
     return Candidates.from_rows(
-        [default_candidate(engine, tensor_parallel=tensor_parallel, pipeline_parallel=1, concurrency=users) for users in concurrencies]
+        [default_candidate(scenario, tensor_parallel=tensor_parallel, pipeline_parallel=1, concurrency=users) for users in concurrencies]
     )
 
 
