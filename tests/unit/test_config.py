@@ -67,7 +67,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("BUDSIM_DEADLINE_S", "3", "BUDSIM_DEADLINE_S = '3': Input should be greater than or equal to 5"),
         ("DEFAULT_SIMULATION_METHOD", "magic", "DEFAULT_SIMULATION_METHOD = 'magic': Input should be 'regressor' or 'heuristic'"),
         ("BUDSIM_DEVICE_IMAGES", "{x", "BUDSIM_DEVICE_IMAGES is not valid JSON"),
-        ("BUDSIM_ENGINE_VERSIONS", '{"vllm": "latest"}', "'latest' of vllm is no release: give its number, for example 0.11.2"),
+        ("BUDSIM_ENGINE_VERSIONS", '{"vllm": "latest"}', "BUDSIM_ENGINE_VERSIONS = {'vllm': 'latest'}: 'latest' of vllm is no release"),
         ("BUDSIM_DEVICE_IMAGES", '{"vlm/rocm": "x"}', "BUDSIM_DEVICE_IMAGES = {'vlm/rocm': 'x'}: 'vlm/rocm' is no engine/device"),
         ("BUDSIM_USD_PER_HOUR", '{"L40S": -1}', "BUDSIM_USD_PER_HOUR = -1: Input should be greater than or equal to 0"),
         ("BUDSIM_MIN_INSYNC_REPLICAS", "2", "BUDSIM_MIN_INSYNC_REPLICAS = 2 is above BUDSIM_REPLICATION_FACTOR = 1"),
