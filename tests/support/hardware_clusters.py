@@ -8,8 +8,12 @@ def cluster(*nodes: Node) -> Cluster:
     return Cluster(id="c1", nodes=nodes)
 
 
-def node(name: str, *devices: Device, ready: bool = True, is_master: bool = False, schedulable: bool = True) -> Node:
-    return Node(id=f"id-{name}", name=name, ready=ready, devices=devices, is_master=is_master, schedulable=schedulable)
+def node(
+    name: str, *devices: Device, ready: bool = True, is_master: bool = False, schedulable: bool = True, interconnect: str | None = None
+) -> Node:
+    return Node(
+        id=f"id-{name}", name=name, ready=ready, devices=devices, is_master=is_master, schedulable=schedulable, interconnect=interconnect
+    )
 
 
 def group(*devices: int, device: str = "H100-SXM-80GB", mode: HardwareMode = HardwareMode.DEDICATED) -> HardwareGroup:

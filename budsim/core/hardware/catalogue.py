@@ -1,10 +1,11 @@
 """The device catalogue: figures of known device models, as data with a source beside each.
 
 `catalogue.csv` holds the devices, `links.csv` what connects them, `sources.csv` what the source keys mean. TPU and Inferentia
-are left out: none of the engines here runs on them.
+are left out: clusters send no such device type.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
@@ -22,8 +23,8 @@ def catalogue() -> Mapping[str, Accelerator]:
     Memory is what the device reports as usable, not its name. A CPU is one socket; its memory is 0 here, for the cluster sends it.
     Rates are dense peaks.
     """
-    by_link = links()
-    return MappingProxyType({row["name"]: _accelerator(row, by_link) for row in rows("catalogue.csv")})
+    by_link, joins = links(), _joins()
+    return MappingProxyType({row["name"]: _accelerator(row, by_link, joins.get(row["intra_link"])) for row in rows("catalogue.csv")})
 
 
 @cache
@@ -37,7 +38,20 @@ def links() -> Mapping[str, Link]:
     )
 
 
-def _accelerator(row: Mapping[str, str], by_link: Mapping[str, Link]) -> Accelerator:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Join:
+    """How many devices a kind of link joins, and the link beyond them."""
+
+    devices: int
+    beyond: Link
+
+
+def _joins() -> Mapping[str, _Join]:
+    by_link = links()
+    return {row["link"]: _Join(devices=int(row["joins"]), beyond=by_link[row["beyond"]]) for row in rows("links.csv") if row["joins"]}
+
+
+def _accelerator(row: Mapping[str, str], by_link: Mapping[str, Link], join: _Join | None) -> Accelerator:
     return Accelerator(
         name=row["name"],
         device_type=DeviceType(row["device_type"]),
@@ -52,6 +66,8 @@ def _accelerator(row: Mapping[str, str], by_link: Mapping[str, Link]) -> Acceler
         fp4_flop_per_s=_figure(row, "fp4_tflops", TERA),
         intra_node=by_link[row["intra_link"]],
         inter_node=by_link[row["inter_link"]],
+        joined_devices=join.devices if join else None,
+        beyond=join.beyond if join else None,
         tdp_w=_figure(row, "tdp_w", 1),
         usd_per_hour=_figure(row, "usd_per_hour", 1),
         cores=int(row["cores"]) if row["cores"] else None,

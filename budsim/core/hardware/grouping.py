@@ -1,7 +1,7 @@
 """A cluster split into hardware groups: free devices of one type and model."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from budsim.core.errors import UnknownDevice
@@ -84,7 +84,7 @@ def _closed(node: Node) -> str | None:
 
 def _offer(node: Node, device: Device, mode: HardwareMode, *, skip_master_for_cpu: bool) -> _Offer | str:
     try:
-        label, accelerator = device_label(device), accelerator_of(device)
+        label, accelerator = device_label(device), accelerator_of(device, interconnect=node.interconnect)
     except UnknownDevice as error:
         return str(error)
     if accelerator.device_type is DeviceType.CPU and node.is_master and skip_master_for_cpu:
@@ -122,12 +122,13 @@ def _group(cluster_id: str, mode: HardwareMode, offers: Sequence[_Offer]) -> Har
     slowest = min(
         (offer.accelerator for offer in offers), key=lambda each: (each.bandwidth_bytes_per_s, each.fp16_flop_per_s, each.memory_bytes)
     )
+    between = min((offer.accelerator.inter_node for offer in offers), key=lambda link: link.bandwidth_bytes_per_s)
     first = offers[0].device
     return HardwareGroup(
         cluster_id=cluster_id,
         device_label=offers[0].label,
         device_name=first.name,
-        accelerator=slowest,
+        accelerator=replace(slowest, inter_node=between),
         mode=mode,
         memory_bytes=min(offer.vacancy.memory_bytes for offer in offers),
         nodes=tuple(_shares(offers)),

@@ -19,6 +19,7 @@ PURCHASE_USD: Final[Mapping[DeviceType, float]] = {
     DeviceType.CPU: 5_200.0,
 }
 WRITE_OFF_YEARS: Final = 5
+WATTS_PER_KILOWATT: Final = 1_000.0
 PURCHASE: Final = "purchase"  # source of a price that is a written-off purchase, for want of an hourly one
 
 
@@ -86,6 +87,21 @@ def cost_per_million_tokens(
     cost = np.full(tokens_per_hour.shape, np.inf)
     np.divide(usd * MILLION, tokens_per_hour, out=cost, where=tokens_per_hour > 0)
     return cost
+
+
+def kwh_per_million_tokens(
+    power_w: float, devices: NDArray[np.int64] | int, throughput_per_user: NDArray[np.float64], concurrency: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the energy of 10⁶ output tokens at the devices' rated power, shape (n,): an upper bound, hosts and cooling apart. [kWh]
+
+    Args:
+        power_w: Rated power of one device. [W]
+        devices: TP · PP of one replica. [devices]
+        throughput_per_user: Output tokens one user sees, shape (n,). [tokens/s]
+        concurrency: Users of one replica, shape (n,).
+    """
+    # What costs one dollar per kWh costs power_w / 1000 dollars an hour.
+    return cost_per_million_tokens(power_w / WATTS_PER_KILOWATT, devices, throughput_per_user, concurrency)
 
 
 def _listed(accelerator: Accelerator, prices: Mapping[str, float], cluster_id: str) -> float | None:

@@ -42,8 +42,10 @@ class Accelerator:
         int8_flop_per_s: Dense peak, None without that path. [op/s]
         int4_flop_per_s: Dense peak, None without that path. [op/s]
         fp4_flop_per_s: Dense peak, None without that path. [FLOP/s]
-        intra_node: Link to a device of the same node.
+        intra_node: Link to a device of the same node; of a CPU, to another socket.
         inter_node: Link to a device of another node.
+        joined_devices: How many devices of a node `intra_node` joins, None for all of them. [devices]
+        beyond: Link between devices of a node that `intra_node` does not join.
         usd_per_hour: List price of one device, None when unknown. [$/h]
         source: Where the figures come from.
     """
@@ -57,6 +59,8 @@ class Accelerator:
     fp16_flop_per_s: float
     intra_node: Link
     inter_node: Link
+    joined_devices: int | None = None
+    beyond: Link | None = None
     fp8_flop_per_s: float | None = None
     int8_flop_per_s: float | None = None
     int4_flop_per_s: float | None = None

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from budsim.core.hardware.pricing import WRITE_OFF_YEARS
+import numpy as np
+
+from budsim.core.hardware.pricing import WRITE_OFF_YEARS, kwh_per_million_tokens
 from budsim.core.predictors.protocol import Bound
 from budsim.core.ranking.recommendation import RankedConfiguration
 from budsim.core.search.part import Configuration, Part
@@ -38,11 +40,21 @@ def explain(best: RankedConfiguration, *, slo: Slo, users: int, excluded: Iterab
         _slo_clause(found, slo),
         f"{bytes_to_gb(found.memory.total_bytes):.1f} of {bytes_to_gb(found.memory.usable_bytes):.1f} GB usable are taken per device",
         f"${found.cost_per_million_tokens:.4g} per 10⁶ output tokens at ${part.price.usd_per_hour:.4g}/h per device ({part.price.source})",
+        *_energy_clause(part, found),
     ]
     barred = tuple(excluded)
     if barred:
         clauses.append(left_out(barred))
     return "; ".join(clauses) + "."
+
+
+def _energy_clause(part: Part, found: Configuration) -> Iterable[str]:
+    power_w = part.group.accelerator.tdp_w
+    if power_w is not None:
+        candidate = found.candidate
+        throughput, users = np.array([found.throughput_per_user]), np.array([candidate.concurrency])
+        energy = float(kwh_per_million_tokens(power_w, candidate.devices, throughput, users)[0])
+        yield f"at most {energy:.3g} kWh per 10⁶ output tokens at the rated {power_w:.4g} W of each device"
 
 
 def written_off(part: Part) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from budsim.core.hardware.catalogue import catalogue
-from budsim.core.hardware.pricing import PriceBook, cost_per_million_tokens, price_per_device_hour
+from budsim.core.hardware.pricing import PriceBook, cost_per_million_tokens, kwh_per_million_tokens, price_per_device_hour
 
 H100 = "H100-SXM-80GB"
 
@@ -55,3 +55,10 @@ def test_cost_is_per_token_of_one_replica() -> None:
     cost = cost_per_million_tokens(4.5, 4, np.array([50.0, 0.0]), np.array([20, 20]))
 
     assert cost.tolist() == [pytest.approx(5.0), np.inf]
+
+
+def test_energy_is_that_of_the_rated_power() -> None:
+    # 4 × 700 W = 2.8 kW over 10⁶ / (50 · 20) s = 1000 s: 2.8 · 1000 / 3600 = 0.778 kWh
+    energy = kwh_per_million_tokens(700.0, 4, np.array([50.0, 0.0]), np.array([20, 20]))
+
+    assert energy.tolist() == [pytest.approx(0.7778, rel=1e-3), np.inf]

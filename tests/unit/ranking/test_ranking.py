@@ -192,6 +192,15 @@ def test_the_explanation_names_bound_margins_memory_price_and_what_feedback_left
     assert any(entry.config_id in warning for warning in cluster.warnings)
 
 
+def test_the_energy_of_a_million_tokens_is_explained_where_the_rated_power_is_known():
+    part = on("c", nodes=(1,))
+    rated = replace(part, group=replace(part.group, accelerator=replace(part.group.accelerator, tdp_w=700.0)))
+    explained, silent = (recommend(findings_of(each)).clusters[0].explanation for each in (rated, part))
+    # 32 users at 101/4.02 = 25.12 tokens/s are 804 tokens/s: 0.7 kW × 10⁶/804 s / 3600 s = 0.242 kWh
+    assert "at most 0.242 kWh per 10⁶ output tokens at the rated 700 W of each device" in explained
+    assert "kWh" not in silent
+
+
 def test_a_missed_slo_is_said_plainly():
     slo = Slo(ttft_s=0.1)
     explanation = recommend(findings_of(on("c", nodes=(1,), slo=slo, load=make_load(concurrency=1)), slo=slo)).clusters[0].explanation

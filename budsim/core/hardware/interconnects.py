@@ -1,0 +1,38 @@
+"""The interconnect of a node as its reporter words it, read as a kind of link."""
+
+import re
+from typing import Final
+
+from budsim.core.hardware.catalogue import links
+from budsim.core.hardware.spec import Link
+from budsim.core.units import GB
+
+# «NDR», or «NDR200» with its Gb/s where a port is split.
+_GENERATION: Final = re.compile(r"\b([XNH]DR)(\d{3})?\b")
+_REMOTE_MEMORY: Final = re.compile(r"INFINIBAND|\bIB\b|ROCE|RDMA|\bEFA\b")
+# «400G», «200 Gb/s», «100GbE», «100Gbps» are bits; «50 GB/s» and «50GBps» are bytes.
+_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*G(B/s|Bps)?")
+_BITS_PER_BYTE: Final = 8
+
+
+def named_interconnect(text: str | None, *, within_node: Link) -> Link | None:
+    """Return the link between nodes that a wording names, None when it names none for certain.
+
+    Args:
+        text: For example «InfiniBand NDR», «RoCE 400G», «100GbE», «NVLink (NVL72)».
+        within_node: The device's own link, which a rack-wide NVLink domain carries on between the nodes.
+    """
+    words = (text or "").upper()
+    if "NVLINK" in words or "NVL72" in words:
+        return within_node
+    generation = _GENERATION.search(words)
+    if generation:
+        known = links()[f"ib-{generation.group(1).lower()}"]
+        split = generation.group(2)
+        return Link(bandwidth_bytes_per_s=float(split) * GB / _BITS_PER_BYTE, latency_s=known.latency_s) if split else known
+    rate = _RATE.search(text or "")
+    if rate is None:
+        return None
+    bandwidth_bytes_per_s = float(rate.group(1)) * GB / (1 if rate.group(2) else _BITS_PER_BYTE)
+    nearest = links()["ib-hdr" if _REMOTE_MEMORY.search(words) else "eth-100"]
+    return Link(bandwidth_bytes_per_s=bandwidth_bytes_per_s, latency_s=nearest.latency_s)
