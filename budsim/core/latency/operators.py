@@ -17,6 +17,7 @@ from budsim.core.model.parameters import (
     expert_parameters,
     lm_head_parameters,
 )
+from budsim.core.model.recurrence import state_flop_per_token, state_write_bytes
 from budsim.core.model.spec import AttentionKind, AttentionSpec, LayerBlock, ModelKind, ModelSpec
 from budsim.core.model.weights import dense_bytes_per_weight, embedding_bytes_per_weight, linear_bytes_per_weight
 
@@ -92,15 +93,18 @@ def decode_attention_work(model: ModelSpec, candidates: Candidates, *, sequences
     """Return the attention of one decoded token for each of `sequences`, at mean length `context`.
 
     Source:
-        PHYSICS 3 and 5: 4·n_q·d·S a sequence and layer; windows cap S; the traffic is a device's share of the cache.
+        PHYSICS 3 and 5: 4·n_q·d·S a sequence and layer; windows cap S; the traffic is a device's share of the cache, and of a state
+        both ways.
     """
     flop = np.zeros_like(sequences)
     for block in model.blocks:
         reach = _windowed(block.attention, context)
-        flop = flop + block.count * sequences * FLOP_PER_WEIGHT * _decode_width(block.attention) * reach
+        each = FLOP_PER_WEIGHT * _decode_width(block.attention) * reach + state_flop_per_token(block.attention)
+        flop = flop + block.count * sequences * each
     cache = kv_bytes_per_sequence(
         model, tokens=context, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes
     )
+    cache = cache + state_write_bytes(model) / candidates.tensor_parallel
     return Work(flop=flop / candidates.tensor_parallel, moved_bytes=sequences * cache)
 
 
@@ -116,7 +120,8 @@ def prefill_attention_work(model: ModelSpec, candidates: Candidates, *, prompt: 
     for block in model.blocks:
         reach = _windowed(block.attention, prompt)
         pairs = prompt * reach - (0.0 if model.kind is ModelKind.ENCODER else reach**2 / 2.0)
-        flop = flop + block.count * FLOP_PER_WEIGHT * _prefill_width(block.attention) * pairs
+        each = FLOP_PER_WEIGHT * _prefill_width(block.attention) * pairs + prompt * state_flop_per_token(block.attention)
+        flop = flop + block.count * each
     cache = kv_bytes_per_sequence(
         model, tokens=prompt, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes
     )
@@ -149,7 +154,7 @@ def _decode_width(attention: AttentionSpec) -> float:
         case AttentionKind.MLA:
             # absorbed form: queries meet the latent itself
             return attention.query_heads * float(2 * attention.kv_lora_rank + attention.rope_head_dim)
-        case AttentionKind.STATE:
+        case AttentionKind.STATE | AttentionKind.NONE:
             return 0.0
 
 

@@ -9,6 +9,7 @@ from typing import Final
 # encoders whose every projection has a bias and whose layers end in LayerNorm, as BERT's do
 BERT_LIKE: Final = frozenset(
     {
+        "albert",
         "bert",
         "roberta",
         "xlm-roberta",
@@ -22,9 +23,12 @@ BERT_LIKE: Final = frozenset(
         "roberta-prelayernorm",
     }
 )
-ENCODERS: Final = BERT_LIKE | {"modernbert", "nomic_bert", "new", "jina_embeddings_v3"}
+WITHOUT_POOLER: Final = frozenset({"distilbert", "deberta", "deberta-v2", "electra"})
+ENCODERS: Final = BERT_LIKE | {"modernbert", "eurobert", "nomic_bert", "new", "jina_embeddings_v3"}
 
-BIASED: Final = frozenset({"gpt2", "opt", "gpt_neox", "gpt_bigcode", "bloom", "phi", "starcoder2", "persimmon", *BERT_LIKE})
+BIASED: Final = frozenset(
+    {"jais2", "biogpt", "gpt2", "opt", "gpt_neox", "gpt_bigcode", "bloom", "phi", "starcoder2", "persimmon", *BERT_LIKE}
+)
 BIASED_QKV: Final = BIASED | {
     "gpt_oss",
     "qwen2",
@@ -36,8 +40,9 @@ BIASED_QKV: Final = BIASED | {
     "qwen2_5_omni_text",
 }
 BIASED_OUTPUT: Final = BIASED | {"llama", "gpt_oss"}  # where the attention's bias reaches its output projection
-BIASED_MLP: Final = BIASED | {"gptj", "codegen", "gpt_neo", "gpt_oss", "xglm"}
+BIASED_MLP: Final = BIASED | {"whisper", "recurrent_gemma", "gptj", "codegen", "gpt_neo", "gpt_oss", "xglm"}
 LAYER_NORM: Final = BIASED | {
+    "whisper",
     "gptj",
     "codegen",
     "gpt_neo",
@@ -49,19 +54,73 @@ LAYER_NORM: Final = BIASED | {
 }  # a bias beside each gain
 
 UNGATED: Final = frozenset(
-    {*BIASED, "gptj", "codegen", "gpt_neo", "falcon", "mpt", "xglm", "nemotron", "arcee", "apertus", "jina_embeddings_v3"}
+    {
+        *BIASED,
+        "gptj",
+        "codegen",
+        "gpt_neo",
+        "falcon",
+        "mpt",
+        "xglm",
+        "nemotron",
+        "arcee",
+        "apertus",
+        "jina_embeddings_v3",
+        "nemotron_h",
+        "whisper",
+        "jais2",
+        "biogpt",
+    }
 )
 FOURFOLD: Final = frozenset(  # a feed-forward of 4·hidden when the config names no width
     {"gpt2", "gptj", "gpt_neo", "gpt_bigcode", "codegen", "falcon", "bloom", "mpt", "gpt_neox"}
 )
-FOUR_NORMS: Final = frozenset({"gemma2", "gemma3", "gemma3_text", "glm4", "glm4v_text"})  # norms after mixing as well as before
+FOUR_NORMS: Final = frozenset(
+    {"afmoe", "gemma2", "gemma3", "gemma3_text", "gemma3n_text", "gemma4_text", "glm4", "glm4v_text"}
+)  # norms after mixing as well as before
 QUERY_KEY_NORMS: Final = frozenset(
-    {"qwen3", "qwen3_moe", "qwen3_next", "qwen3_5_text", "qwen3_5_moe_text", "qwen3_vl_text", "qwen3_vl_moe_text", "gemma3", "gemma3_text"}
+    {
+        "afmoe",
+        "exaone4",
+        "qwen3",
+        "qwen3_moe",
+        "qwen3_next",
+        "qwen3_5_text",
+        "qwen3_5_moe_text",
+        "qwen3_vl_text",
+        "qwen3_vl_moe_text",
+        "gemma3",
+        "gemma3_text",
+        "gemma3n_text",
+        "gemma4_text",
+        "lfm2",
+        "lfm2_moe",
+    }
 )
-GATED_ATTENTION: Final = frozenset({"qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"})  # the query projection is twice as wide
+WIDE_QUERY_KEY_NORMS: Final = frozenset({"olmo2", "olmo3", "olmoe", "flex_olmo", "olmo_hybrid", "minimax_m2"})  # over all heads at once
+GEMMA_4: Final = frozenset({"gemma4_text"})
+ALWAYS_BIASED_OUTPUT: Final = frozenset({"recurrent_gemma"})
+GATED_ATTENTION: Final = frozenset({"afmoe", "qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"})  # the query projection is twice as wide
 LEARNED_POSITIONS: Final = frozenset(
-    {"gpt2", "opt", "gpt_bigcode", "gpt_neo", "bert", "roberta", "xlm-roberta", "distilbert", "mpnet", "camembert"}
+    {
+        "gpt2",
+        "opt",
+        "gpt_bigcode",
+        "gpt_neo",
+        "bert",
+        "roberta",
+        "xlm-roberta",
+        "distilbert",
+        "mpnet",
+        "camembert",
+        "whisper",
+        "biogpt",
+        "albert",
+        "electra",
+    }
 )
+
+POSITION_OFFSET: Final = {"opt": 2, "biogpt": 2}  # rows of the table that stand before the first position
 
 # one layer in so many sees everything; the others see a window. Types that list their layers are read from `layer_types`
 FULL_EVERY: Final = {
@@ -71,27 +130,33 @@ FULL_EVERY: Final = {
     "gemma3_text": 6,
     "cohere2": 4,
     "olmo3": 4,
+    "gemma3n_text": 5,
+    "gemma4_text": 6,
+    "afmoe": 4,
     "exaone4": 4,
     "llama4": 4,
     "llama4_text": 4,
 }
 FULL_FIRST: Final = {"modernbert": 3}  # as above, but the first of each group sees everything
-LINEAR_EVERY: Final = {"qwen3_next": 4, "qwen3_5_text": 4, "qwen3_5_moe_text": 4}  # as FULL_EVERY; the others mix by linear attention
+LINEAR_EVERY: Final = {
+    "qwen3_next": 4,
+    "qwen3_5_text": 4,
+    "qwen3_5_moe_text": 4,
+    "olmo_hybrid": 4,
+}  # as FULL_EVERY; the others mix by linear attention
 
-# fields of architectures whose layers the shape cannot yet describe: state-space hybrids, searched block lists, per-layer embeddings
-UNREAD: Final = (
-    "attn_layer_period",
-    "hybrid_override_pattern",
-    "layers_block_type",
-    "attn_type_list",
-    "block_configs",
-    "linear_attn_config",
-    "ssm_cfg",
-    "state_size",
-    "mamba_d_state",
-    "conv_L_cache",
-    "hidden_size_per_layer_input",
-    "global_head_dim",
-    "zero_expert_num",
-    "is_encoder_decoder",
-)
+NARROW_EMBEDDING: Final = frozenset({"albert", "electra"})
+ONE_LAYER: Final = frozenset({"albert"})  # all layers of a group share their weights
+ZERO_EXPERTS: Final = "zero_expert_num"  # experts that pass a token on: how many it meets is not in the config
+
+# layers that keep a state
+FIRST_MAMBA: Final = frozenset({"mamba", "falcon_mamba", "jamba", "zamba"})  # the others with state-space layers build Mamba-2
+MIXER_ONLY: Final = frozenset({"mamba", "mamba2", "falcon_mamba", "zamba", "zamba2"})  # no feed-forward of their own
+ONE_PART: Final = frozenset({"nemotron_h"})  # a layer is a mixer or a feed-forward, and has one norm
+PARALLEL_STATE: Final = frozenset({"falcon_h1"})  # each layer attends and keeps a state
+SHARED_BLOCK: Final = frozenset({"zamba", "zamba2"})  # some layers call one transformer block whose weights they share
+GATED_RECURRENCE: Final = frozenset({"recurrent_gemma"})
+
+# encoders in front of a decoder
+TEXT_TO_TEXT: Final = frozenset({"t5", "mt5", "umt5"})
+SPEECH: Final = frozenset({"whisper"})

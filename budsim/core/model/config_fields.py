@@ -72,6 +72,30 @@ class Fields:
         whole = isinstance(value, list | tuple) and all(isinstance(item, int) and 0 <= item <= LARGEST for item in value)
         return tuple(value) if whole and value else ()
 
+    def real(self, name: str) -> float | None:
+        """Return a positive number, or the type's default."""
+        found = self._config.get(name, self._defaults.get(name))
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        return float(found) if is_number and 0 < found <= LARGEST else None
+
+    def text(self, name: str) -> str:
+        """Return a word, empty when there is none."""
+        value = self._config.get(name)
+        return value if isinstance(value, str) else ""
+
+    def numbers_in(self, section: str, name: str) -> tuple[int, ...]:
+        """Return a list of whole numbers of a nested object, empty when there is none."""
+        return Fields(self.section(section), self.model_id).numbers(name)
+
+    def states(self, name: str) -> bool:
+        """Whether the config or its type's defaults say something of it."""
+        return bool(self._config.get(name, self._defaults.get(name)))
+
+    def sections(self, name: str) -> tuple[Mapping[str, Any], ...]:
+        """Return a list of nested objects, empty when there is none."""
+        value = self._config.get(name)
+        return tuple(item for item in value if isinstance(item, Mapping)) if isinstance(value, list | tuple) else ()
+
     def section(self, name: str) -> Mapping[str, Any]:
         """Return a nested object, empty when there is none."""
         value = self._config.get(name)

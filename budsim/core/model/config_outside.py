@@ -4,9 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from budsim.core.model import config_families as families
+from budsim.core.model.config_compressed import outside_streams
+from budsim.core.model.config_encoder import encoder_parameters, has_encoder
 from budsim.core.model.config_fields import Fields
+from budsim.core.model.config_gemma import per_layer_tables
+from budsim.core.model.config_shared import call_parameters
+from budsim.core.model.config_towers import tower_parameters
+from budsim.core.model.spec import LayerBlock
 
-_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length", "max_target_positions")
 
 
 def context_length(fields: Fields) -> int:
@@ -14,33 +20,34 @@ def context_length(fields: Fields) -> int:
     return fields.optional(*_POSITIONS) or 0
 
 
-def outside_parameters(fields: Fields, *, hidden: int, config: Mapping[str, Any]) -> int:
+def outside_parameters(fields: Fields, *, block: LayerBlock, hidden: int, config: Mapping[str, Any]) -> int:
     """Return what `extra_parameters` of a model holds."""
     kind = fields.model_type
-    positions = context_length(fields) * hidden if kind in families.LEARNED_POSITIONS else 0
+    positions = (context_length(fields) + families.POSITION_OFFSET.get(kind, 0)) * hidden if kind in families.LEARNED_POSITIONS else 0
     norm_bias = hidden if kind in families.LAYER_NORM else 0
-    return positions + norm_bias + _encoder_ends(fields, hidden) + _vision(config, fields.model_id, hidden)
+    ends = positions + norm_bias + _encoder_ends(fields, hidden) + _front(fields, block, hidden)
+    ends += _narrow_embedding(fields, hidden) + outside_streams(fields, hidden)
+    return ends + call_parameters(fields, hidden) + per_layer_tables(fields, hidden) + tower_parameters(config, fields.model_id, hidden)
+
+
+def _front(fields: Fields, block: LayerBlock, hidden: int) -> int:
+    if not has_encoder(fields):
+        return 0
+    return encoder_parameters(fields, attention=block.attention, feed_forward=block.feed_forward, hidden=hidden)
+
+
+def _narrow_embedding(fields: Fields, hidden: int) -> int:
+    """Return what an embedding narrower than the model, widened behind the table, has more or less than a wide one."""
+    width = fields.optional("embedding_size")
+    if fields.model_type not in families.NARROW_EMBEDDING or not width or width == hidden:
+        return 0
+    tables = fields.size("vocab_size") + context_length(fields) + (fields.optional("type_vocab_size") or 0)
+    return tables * (width - hidden) + width * hidden + width
 
 
 def _encoder_ends(fields: Fields, hidden: int) -> int:
     """Return token types and the pooler of BERT-like models, whose embedding norm is the final norm of a decoder."""
     if fields.model_type not in families.BERT_LIKE:
         return 0
-    return (fields.optional("type_vocab_size") or 0) * hidden + hidden * hidden + hidden
-
-
-def _vision(config: Mapping[str, Any], model_id: str, hidden: int) -> int:
-    """Return a transformer tower and the projection behind it; nothing where its sizes are not given.
-
-    Source:
-        Vision Transformer, Dosovitskiy et al. 2021: four projections and two feed-forward matrices a layer.
-    """
-    section = config.get("vision_config")
-    if not isinstance(section, Mapping):
-        return 0
-    vision = Fields(section, model_id)
-    width, depth = vision.optional("hidden_size", "embed_dim"), vision.optional("num_hidden_layers", "depth", "layers")
-    if not width or not depth:
-        return 0
-    inner = vision.optional("intermediate_size") or 4 * width
-    return depth * width * (4 * width + 2 * inner) + width * hidden
+    pooler = hidden * hidden + hidden if fields.model_type not in families.WITHOUT_POOLER else 0
+    return (fields.optional("type_vocab_size") or 0) * hidden + pooler

@@ -1,17 +1,22 @@
 """A Hugging Face config, by its field names, as a ModelSpec. What cannot be read is named."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from budsim.core.errors import UnsupportedModel
 from budsim.core.model import config_families as families
 from budsim.core.model.config_attention import attention_layers
-from budsim.core.model.config_feed_forward import feed_forward_layers
+from budsim.core.model.config_encoder import has_encoder, refuse_unknown_encoder, with_crossing
+from budsim.core.model.config_feed_forward import NOTHING, feed_forward_layers
 from budsim.core.model.config_fields import Fields
+from budsim.core.model.config_layers import listed_layers
 from budsim.core.model.config_outside import context_length, outside_parameters
 from budsim.core.model.config_quantization import read_quantization
-from budsim.core.model.spec import LayerBlock, ModelKind, ModelSpec, Precision
+from budsim.core.model.config_searched import searched_layers
+from budsim.core.model.config_shared import shared_layers
+from budsim.core.model.spec import AttentionKind, AttentionSpec, FeedForwardSpec, LayerBlock, ModelKind, ModelSpec, Precision
 
 MOST_LAYERS = 10_000  # far above any model; each layer is read on its own
 _TEXT_SECTIONS = ("text_config", "llm_config", "language_config", "thinker_config")
@@ -32,9 +37,11 @@ def model_from_config(config: Mapping[str, Any], *, model_id: str, revision: str
     """
     text, wrapped = _text_section(config)
     fields = Fields(text, model_id, sparse=wrapped)
-    _refuse_unread(fields)
     architectures = tuple(str(name) for name in _listed(config.get("architectures")) or _listed(text.get("architectures")))
+    refuse_unknown_encoder(fields)
+    _refuse_zero_experts(fields)
     hidden = fields.size("hidden_size", "n_embd", "d_model", "dim")
+    blocks = _blocks(fields, hidden)
     return ModelSpec(
         model_id=model_id,
         model_type=fields.model_type,
@@ -42,12 +49,12 @@ def model_from_config(config: Mapping[str, Any], *, model_id: str, revision: str
         kind=_kind(fields.model_type, architectures, model_id),
         hidden_size=hidden,
         vocab_size=fields.size("padded_vocab_size", "vocab_size"),
-        blocks=_blocks(fields, hidden),
+        blocks=blocks,
         tied_embeddings=fields.model_type in families.ENCODERS or bool(fields.flag("tie_word_embeddings")),
         max_context_length=context_length(fields),
         precision=_DTYPES.get(str(text.get("torch_dtype") or text.get("dtype")).removeprefix("torch."), Precision.BF16),
         quantization=read_quantization(text, model_id=model_id),
-        extra_parameters=outside_parameters(fields, hidden=hidden, config=config),
+        extra_parameters=outside_parameters(fields, block=blocks[0], hidden=hidden, config=config),
         revision=revision,
         source=source,
     )
@@ -76,13 +83,12 @@ def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _refuse_unread(fields: Fields) -> None:
-    found = next((name for name in families.UNREAD if fields.has(name)), None)
-    if found:
+def _refuse_zero_experts(fields: Fields) -> None:
+    if fields.has(families.ZERO_EXPERTS):
         raise UnsupportedModel(
-            f"the config of {fields.model_id} (model_type {fields.model_type!r}) has {found}, which is not read yet",
+            f"the config of {fields.model_id} (model_type {fields.model_type!r}) has {families.ZERO_EXPERTS}, which is not read",
             param="pretrained_model_uri",
-            remedy="name a model whose layers are attention with dense or expert feed-forward",
+            remedy="name a model whose tokens all meet the same number of experts",
         )
 
 
@@ -96,12 +102,31 @@ def _kind(model_type: str, architectures: tuple[str, ...], model_id: str) -> Mod
 
 
 def _blocks(fields: Fields, hidden: int) -> tuple[LayerBlock, ...]:
-    """Return the layers of one shape together, in the order the shapes first appear."""
-    layers = fields.size("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+    """Return the layers of one shape together, in the order the shapes first appear, and the blocks some layers share."""
+    layers = _depth(fields)
     if layers > MOST_LAYERS:
         raise UnsupportedModel(f"the config of {fields.model_id} has num_hidden_layers {layers}", param="pretrained_model_uri")
-    mixing = attention_layers(fields, layers=layers, hidden=hidden)
-    pairs = list(zip(mixing, feed_forward_layers(fields, layers=layers, hidden=hidden), strict=True))
+    pairs = searched_layers(fields, layers=layers, hidden=hidden) or _pairs(fields, layers, hidden)
     order = list(dict.fromkeys(pairs))
     runs = groupby(sorted(order.index(pair) for pair in pairs))
-    return tuple(LayerBlock(count=len(list(run)), attention=order[index][0], feed_forward=order[index][1]) for index, run in runs)
+    own = tuple(_block(len(list(run)), *order[index]) for index, run in runs)
+    if fields.model_type in families.ONE_LAYER:
+        own = tuple(replace(block, stored=min(block.count, fields.optional("num_hidden_groups") or 1)) for block in own)
+    return own + shared_layers(fields, hidden)
+
+
+def _pairs(fields: Fields, layers: int, hidden: int) -> tuple[tuple[AttentionSpec, FeedForwardSpec], ...]:
+    mixing = attention_layers(fields, layers=layers, hidden=hidden)
+    if has_encoder(fields):
+        mixing = tuple(with_crossing(fields, spec, hidden) for spec in mixing)
+    return tuple(zip(mixing, feed_forward_layers(fields, layers=layers, hidden=hidden), strict=True))
+
+
+def _depth(fields: Fields) -> int:
+    listed = listed_layers(fields) if fields.model_type in families.ONE_PART else ()
+    return len(listed) or fields.size("num_hidden_layers", "n_layer", "num_decoder_layers", "num_layers", "n_layers", "decoder_layers")
+
+
+def _block(count: int, attention: AttentionSpec, feed_forward: FeedForwardSpec) -> LayerBlock:
+    parts = (attention.kind is not AttentionKind.NONE) + (feed_forward != NOTHING)
+    return LayerBlock(count=count, attention=attention, feed_forward=feed_forward, norms=parts)

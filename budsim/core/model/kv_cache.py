@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from budsim.core.model.spec import AttentionKind, AttentionSpec, ModelKind, ModelSpec
 
 FloatOrArray = TypeVar("FloatOrArray", float, NDArray[np.float64])
-STATE_VALUE_BYTES = 4.0  # recurrent states are kept in fp32 by vLLM and SGLang
+STATE_VALUE_BYTES = 4.0  # recurrent states, fp32
+FIXED_VALUE_BYTES = 2.0  # the rest, in the model's 16 bits
 
 
 def kv_bytes_per_token(model: ModelSpec, *, tensor_parallel: int | NDArray[np.int64], bytes_per_value: FloatOrArray) -> NDArray[np.float64]:
@@ -71,16 +72,34 @@ def keeps_cache(model: ModelSpec) -> bool:
     return model.kind is ModelKind.DECODER
 
 
+def state_bytes_per_sequence(model: ModelSpec, *, tensor_parallel: int | NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what a sequence keeps on one device whatever its length: recurrent states, convolution taps, an encoder's keys. [bytes]
+
+    Args:
+        model: Shape of the model.
+        tensor_parallel: Devices the heads are split over, scalar or (n,). [devices]
+
+    Source:
+        PHYSICS 5; recurrent states in fp32 as SGLang keeps them and vLLM for Nemotron-H and Qwen3-Next, the rest in 16 bits.
+    """
+    split = np.asarray(tensor_parallel, dtype=np.float64)
+    if not keeps_cache(model):
+        return np.zeros_like(split)
+    return np.asarray(sum(block.count * _state_bytes(block.attention, split) for block in model.blocks), dtype=np.float64)
+
+
 def _values_per_token(attention: AttentionSpec, split: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not attention.keeps_cache:
+        return np.zeros_like(split)
     match attention.kind:
         case AttentionKind.GQA:
             heads = np.ceil(attention.kv_heads / split)
             return np.asarray(heads * (attention.head_dim + attention.value_head_dim))
         case AttentionKind.MLA:
             return np.full_like(split, attention.kv_lora_rank + attention.rope_head_dim)
-        case AttentionKind.STATE:
+        case AttentionKind.STATE | AttentionKind.NONE:
             return np.zeros_like(split)
 
 
 def _state_bytes(attention: AttentionSpec, split: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(attention.state_values * STATE_VALUE_BYTES / split)
+    return np.asarray((attention.state_values * STATE_VALUE_BYTES + attention.fixed_values * FIXED_VALUE_BYTES) / split)

@@ -2,8 +2,6 @@
 
 from budsim.core.model.spec import AttentionKind, AttentionSpec, FeedForwardSpec, LayerBlock, ModelSpec
 
-NORMS_PER_LAYER = 2  # input and post-attention; each holds hidden_size weights
-
 
 def parameter_count(model: ModelSpec) -> int:
     """Return all parameters of a model.
@@ -11,13 +9,13 @@ def parameter_count(model: ModelSpec) -> int:
     Source:
         The linear layers of the published architectures; checked in the tests against published totals.
     """
-    layers = sum(block.count * layer_parameters(model, block) for block in model.blocks)
+    layers = sum(block.copies * layer_parameters(model, block) for block in model.blocks)
     return layers + embedding_parameters(model) + lm_head_parameters(model) + model.hidden_size + model.extra_parameters
 
 
 def active_parameter_count(model: ModelSpec) -> int:
-    """Return the parameters one token meets: all but the experts it is not routed to."""
-    idle = sum(block.count * (1 - active_expert_share(block.feed_forward)) * expert_parameters(model, block) for block in model.blocks)
+    """Return the parameters one token meets: all but the experts it is not routed to; layers that share weights are counted once."""
+    idle = sum(block.copies * (1 - active_expert_share(block.feed_forward)) * expert_parameters(model, block) for block in model.blocks)
     return parameter_count(model) - round(idle)
 
 
@@ -28,10 +26,13 @@ def active_expert_share(feed_forward: FeedForwardSpec) -> float:
 
 def layer_parameters(model: ModelSpec, block: LayerBlock) -> int:
     """Return the parameters of one layer of a block: mixing, dense part, experts and norms."""
-    norms = NORMS_PER_LAYER * model.hidden_size
-    return (
-        attention_parameters(model, block.attention) + dense_feed_forward_parameters(model, block) + expert_parameters(model, block) + norms
-    )
+    mixing = attention_parameters(model, block.attention)
+    return mixing + dense_feed_forward_parameters(model, block) + expert_parameters(model, block) + norm_parameters(model, block)
+
+
+def norm_parameters(model: ModelSpec, block: LayerBlock) -> int:
+    """Return the norms of one layer that `extra_parameters` does not hold."""
+    return block.norms * model.hidden_size
 
 
 def attention_parameters(model: ModelSpec, attention: AttentionSpec) -> int:
@@ -41,22 +42,24 @@ def attention_parameters(model: ModelSpec, attention: AttentionSpec) -> int:
             return _gqa(model.hidden_size, attention) + attention.extra_parameters
         case AttentionKind.MLA:
             return _mla(model.hidden_size, attention) + attention.extra_parameters
-        case AttentionKind.STATE:
+        case AttentionKind.STATE | AttentionKind.NONE:
             return attention.extra_parameters
 
 
 def dense_feed_forward_parameters(model: ModelSpec, block: LayerBlock) -> int:
-    """Return the channel mixing every token meets: dense, shared experts, and the router."""
+    """Return the channel mixing every token meets: dense, shared experts, the router, and what narrows the experts' input."""
     feed_forward = block.feed_forward
     dense = _mlp(model.hidden_size, feed_forward.intermediate_size, feed_forward)
     shared = _mlp(model.hidden_size, feed_forward.shared_intermediate_size, feed_forward)
-    return dense + shared + feed_forward.experts * model.hidden_size
+    around = 2 * model.hidden_size * feed_forward.expert_hidden_size
+    return dense + shared + feed_forward.experts * model.hidden_size + around
 
 
 def expert_parameters(model: ModelSpec, block: LayerBlock) -> int:
     """Return all routed experts of one layer."""
     feed_forward = block.feed_forward
-    return feed_forward.experts * _mlp(model.hidden_size, feed_forward.expert_intermediate_size, feed_forward)
+    hidden = feed_forward.expert_hidden_size or model.hidden_size
+    return feed_forward.experts * _mlp(hidden, feed_forward.expert_intermediate_size, feed_forward)
 
 
 def embedding_parameters(model: ModelSpec) -> int:

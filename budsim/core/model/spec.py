@@ -38,6 +38,7 @@ class AttentionKind(StrEnum):
     GQA = "gqa"  # multi-head and multi-query attention are its limits
     MLA = "mla"
     STATE = "state"  # state-space or linear attention: constant state, no KV growth
+    NONE = "none"  # the layer has channel mixing alone
 
 
 class ModelKind(StrEnum):
@@ -51,7 +52,16 @@ class ModelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionSpec:
-    """Token mixing of one layer. Zero means «has none»; head dims in values, window in tokens."""
+    """Token mixing of one layer. Zero means «has none»; head dims in values, window in tokens.
+
+    A layer of the first two kinds may keep a state too, where it runs both mixers side by side.
+
+    Attributes:
+        state_values: Values of the recurrent state one sequence keeps, whatever its length.
+        fixed_values: Other values it keeps so: taps of a short convolution, keys and values of an encoder's output.
+        extra_parameters: Weights the other fields do not describe: the mixer of a state, norms, gates.
+        keeps_cache: Whether the layer has a cache of its own; some read that of an earlier layer.
+    """
 
     kind: AttentionKind
     query_heads: int
@@ -63,13 +73,19 @@ class AttentionSpec:
     q_lora_rank: int = 0
     rope_head_dim: int = 0
     bias: bool = False
-    state_values: int = 0  # values one sequence keeps per layer, whatever its length
-    extra_parameters: int = 0  # projections the fields above do not describe
+    state_values: int = 0
+    fixed_values: int = 0
+    extra_parameters: int = 0
+    keeps_cache: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedForwardSpec:
-    """Channel mixing of one layer: dense (`intermediate_size`), or experts, plus shared experts."""
+    """Channel mixing of one layer: dense (`intermediate_size`), or experts, plus shared experts; all zero where it has none.
+
+    Attributes:
+        expert_hidden_size: Width the routed experts read and write; 0 = the model's, else a projection stands on either side.
+    """
 
     intermediate_size: int
     gated: bool = True
@@ -78,15 +94,29 @@ class FeedForwardSpec:
     experts_per_token: int = 0
     expert_intermediate_size: int = 0
     shared_intermediate_size: int = 0
+    expert_hidden_size: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerBlock:
-    """`count` layers of one shape; their order within the model is not kept."""
+    """`count` layers of one shape; their order within the model is not kept.
+
+    Attributes:
+        count: Layers a token passes.
+        norms: Norms of hidden_size weights each.
+        stored: Layers whose weights are stored, where several share theirs; None = all.
+    """
 
     count: int
     attention: AttentionSpec
     feed_forward: FeedForwardSpec
+    norms: int = 2
+    stored: int | None = None
+
+    @property
+    def copies(self) -> int:
+        """Layers whose weights are stored."""
+        return self.count if self.stored is None else self.stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +155,10 @@ class ModelSpec:
     max_context_length: int
     precision: Precision = Precision.BF16
     quantization: Quantization | None = None
-    extra_parameters: int = 0  # vision towers, learned positions, poolers
+    extra_parameters: int = 0  # vision and audio towers, encoders, learned positions, poolers
     revision: str = "unknown"
     source: str = "unknown"
+    notes: tuple[str, ...] = ()  # what could not be read for certain, said with every answer
 
     @property
     def layers(self) -> int:

@@ -1,11 +1,11 @@
 """Weight bytes: parameters × width, with the scales of quantised formats."""
 
 from budsim.core.model.parameters import (
-    NORMS_PER_LAYER,
     embedding_parameters,
     expert_parameters,
     layer_parameters,
     lm_head_parameters,
+    norm_parameters,
 )
 from budsim.core.model.spec import LayerBlock, ModelSpec, Quantization
 
@@ -49,12 +49,12 @@ def weight_bytes(model: ModelSpec) -> float:
 
 def layers_weight_bytes(model: ModelSpec) -> float:
     """Return the bytes of the layers alone: without embedding, LM head and extras. [bytes]"""
-    return sum(block.count * layer_weight_bytes(model, block) for block in model.blocks)
+    return sum(block.copies * layer_weight_bytes(model, block) for block in model.blocks)
 
 
 def layer_weight_bytes(model: ModelSpec, block: LayerBlock) -> float:
     """Return the bytes of one layer of a block, its routed experts included. [bytes]"""
-    norms = NORMS_PER_LAYER * model.hidden_size
+    norms = norm_parameters(model, block)
     dense = layer_parameters(model, block) - expert_parameters(model, block) - norms
     return dense * dense_bytes_per_weight(model) + norms * model.precision.bytes + expert_weight_bytes(model, block)
 
