@@ -154,7 +154,7 @@ def _decode_width(attention: AttentionSpec) -> float:
         case AttentionKind.MLA:
             # absorbed form: queries meet the latent itself
             return attention.query_heads * float(2 * attention.kv_lora_rank + attention.rope_head_dim)
-        case AttentionKind.STATE | AttentionKind.NONE:
+        case AttentionKind.STATE:
             return 0.0
 
 

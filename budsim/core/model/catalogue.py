@@ -1,32 +1,59 @@
-"""Shapes of published models, shipped as facts: the fields of each model's own config, with its source."""
+"""Shapes of published models, shipped as facts: the fields of each model's own config, with their source."""
 
 import json
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from budsim.core.model.huggingface_config import model_from_config
 from budsim.core.model.spec import ModelSpec
 
 CLOSEST = 3
+LEAST_LIKENESS = 0.3
 
 
-@cache
 def catalogue() -> dict[str, ModelSpec]:
     """Return every catalogued model by its lower-case id."""
-    entries = json.loads(files(__package__).joinpath("catalogue.json").read_text(encoding="utf-8"))
-    return {
-        model_id.lower(): model_from_config(entry["config"], model_id=model_id, source=f"catalogue: {entry['source']}")
-        for model_id, entry in entries.items()
-    }
+    return {name: _read(name) for name in _entries()}
 
 
 def catalogue_model(model_id: str) -> ModelSpec | None:
     """Return a catalogued model, whatever the case of its id."""
-    return catalogue().get(model_id.lower())
+    name = model_id.lower()
+    return _read(name) if name in _entries() else None
 
 
 def nearest_models(model_id: str) -> tuple[str, ...]:
-    """Return the catalogued ids most like `model_id`."""
-    found = get_close_matches(model_id.lower(), catalogue(), n=CLOSEST, cutoff=0.3)
-    return tuple(catalogue()[name].model_id for name in found)
+    """Return the catalogued ids most like `model_id`, whose owner may be left out."""
+    entries = _entries()
+    wanted = model_id.lower()
+    names = entries if "/" in wanted else {name.rpartition("/")[2]: entry for name, entry in reversed(entries.items())}
+    found = get_close_matches(wanted, names, n=CLOSEST, cutoff=LEAST_LIKENESS)
+    return tuple(str(names[name]["id"]) for name in found)
+
+
+@cache
+def _entries() -> Mapping[str, Mapping[str, Any]]:
+    """Return the entries by lower-case id, read at first use."""
+    entries: dict[str, dict[str, Any]] = json.loads(files(__package__).joinpath("catalogue.json").read_text(encoding="utf-8"))
+    return {model_id.lower(): {**entry, "id": model_id} for model_id, entry in entries.items()}
+
+
+@cache
+def _read(name: str) -> ModelSpec:
+    entry = _entries()[name]
+    return model_from_config(_config(entry), model_id=entry["id"], source=f"catalogue: {entry['source']}")
+
+
+def _config(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an entry's config: its own, or that of the model it is like, stored in the format it names."""
+    base = entry.get("like")
+    if base is None:
+        found: Mapping[str, Any] = entry["config"]
+        return found
+    return {
+        **_config(_entries()[base.lower()]),
+        **({"quantization_config": entry["quantization_config"]} if "quantization_config" in entry else {}),
+    }

@@ -12,7 +12,7 @@ from budsim.core.model.config_layers import Mixing, mixing_layers
 from budsim.core.model.config_states import state_layer
 from budsim.core.model.spec import AttentionKind, AttentionSpec
 
-NOTHING = AttentionSpec(kind=AttentionKind.NONE, query_heads=0, kv_heads=0, head_dim=0, value_head_dim=0)
+NOTHING = AttentionSpec(kind=AttentionKind.STATE, query_heads=0, kv_heads=0, head_dim=0, value_head_dim=0)
 
 
 def attention_layers(fields: Fields, *, layers: int, hidden: int) -> tuple[AttentionSpec, ...]:

@@ -70,7 +70,7 @@ def _routed_layers(fields: Fields, layers: int) -> tuple[bool, ...]:
         return tuple(bool(value) for value in listed)
     named = fields.names("mlp_layer_types")
     if len(named) == layers:
-        return tuple(name == "sparse" for name in named)
+        return tuple(name != "dense" for name in named)
     routed = set(range(_sized(fields, "first_k_dense_replace", "moe_layer_start_index", "num_dense_layers", otherwise=0), layers))
     step = _sized(fields, "decoder_sparse_step", "interleave_moe_layer_step", otherwise=1)
     routed &= set(range(step - 1, layers, step))

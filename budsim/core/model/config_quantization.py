@@ -1,5 +1,7 @@
 """What a config's `quantization_config` says of the weights."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,8 +12,20 @@ from budsim.core.model.spec import Precision, Quantization
 
 _ALIASES = {"fbgemm_fp8": "fp8", "gptq_marlin": "gptq", "awq_marlin": "awq"}
 MOST_BITS = 32  # of one weight: fp32
+EIGHT_BIT_SCALE = 8.0  # of 4-bit floats: E4M3 (NVFP4) or E8M0 (OCP Microscaling Formats 1.0)
 COMPRESSED_BITS = 8.0  # of compressed-tensors where a config does not say: its QuantizationArgs.num_bits
-_MODELOPT = {"nvfp4": "nvfp4", "fp8": "fp8"}
+_MODELOPT = {
+    "nvfp4": "nvfp4",
+    "fp8": "fp8",
+    "w4a16_nvfp4": "w4a16_nvfp4",
+    "mxfp4": "mxfp4",
+    "mxfp8": "mxfp8",
+    "w4a16_awq": "awq",
+    "w4a8_awq": "awq",
+}
+_FEED_FORWARD = r"\.mlp\.|feed_forward|\.ffn"
+_LEFT_OUT = ("ignore", "exclude_modules", "modules_to_not_convert")
+_ATTENTION = re.compile(r"self_attn(\.\*|\*|$)|\.attn\.?\*|\.self_attention")  # a pattern for all layers' attention, or one of theirs whole
 
 
 def read_quantization(config: Mapping[str, Any], *, model_id: str = "the model") -> Quantization | None:
@@ -23,10 +37,20 @@ def read_quantization(config: Mapping[str, Any], *, model_id: str = "the model")
     section = config.get("quantization_config")
     if not isinstance(section, Mapping) or not section:
         return None
-    name = str(section.get("quant_method") or "").lower()
+    name = str(section.get("quant_method") or ("modelopt" if section.get("quant_algo") else "")).lower()
     name = _ALIASES.get(name, name)
     reader = _READERS.get(name)
-    return reader(section, model_id) if reader else _plain(section, name, model_id)
+    found = reader(section, model_id) if reader else _plain(section, name, model_id)
+    return _mixed(found, section, config)
+
+
+def _mixed(found: Quantization, section: Mapping[str, Any], config: Mapping[str, Any]) -> Quantization:
+    """Return the format with what a config says of the weights beside the experts: left as they are, or in a format of their own."""
+    if config.get("expert_dtype") == "fp4":  # DeepSeek-V4: experts in MXFP4, the rest as the section says
+        return replace(METHODS["mxfp4"], dense=found)
+    left = next((listed for name in _LEFT_OUT if isinstance(listed := section.get(name), list)), [])
+    attention_left = any(isinstance(item, str) and _ATTENTION.search(item) for item in left)
+    return replace(found, excludes_attention=True) if attention_left else found
 
 
 def _plain(section: Mapping[str, Any], name: str, model_id: str) -> Quantization:
@@ -64,10 +88,29 @@ def _group(value: object) -> int:
 
 def _modelopt(section: Mapping[str, Any], model_id: str) -> Quantization:
     algorithm = str(section.get("quant_algo") or "").lower()
-    found = next((method for start, method in _MODELOPT.items() if algorithm.startswith(start)), None)
-    if found is None:
+    if algorithm == "mixed_precision":
+        return _by_layer(section, model_id)
+    return _algorithm(algorithm, model_id)
+
+
+def _algorithm(algorithm: str, model_id: str) -> Quantization:
+    start = max((start for start in _MODELOPT if algorithm.startswith(start)), key=len, default=None)
+    if start is None:
         raise _unread(model_id, f"quant_algo {algorithm!r}")
-    return METHODS[found]
+    return METHODS[_MODELOPT[start]]
+
+
+def _by_layer(section: Mapping[str, Any], model_id: str) -> Quantization:
+    """Return the format most layers' feed-forward or experts are in, and beside it that of most other layers."""
+    layers = _inner(section, "quantized_layers")
+    named = [(name, str(_inner(layers, name).get("quant_algo") or "").lower()) for name in layers]
+    widest = "experts" if any("experts" in name for name, _ in named) else _FEED_FORWARD
+    wide = Counter(algorithm for name, algorithm in named if re.search(widest, name))
+    rest = Counter(algorithm for name, algorithm in named if not re.search(widest, name))
+    if not wide:
+        raise _unread(model_id, "quant_algo 'mixed_precision' without quantized_layers of a feed-forward")
+    found = _algorithm(wide.most_common(1)[0][0], model_id)
+    return replace(found, dense=_algorithm(rest.most_common(1)[0][0], model_id)) if rest else replace(found, experts_only=True)
 
 
 def _quark(section: Mapping[str, Any], model_id: str) -> Quantization:
@@ -84,11 +127,13 @@ def _compressed_tensors(section: Mapping[str, Any], _: str) -> Quantization:
     stored = _inner(layer, "weights")
     is_float = stored.get("type") == "float"
     bits = _bits(stored.get("num_bits")) or COMPRESSED_BITS
-    if is_float and bits == METHODS["nvfp4"].weight_bits:
-        return replace(METHODS["nvfp4"], method="compressed-tensors")
+    group = _group(stored.get("group_size"))
     narrow = Precision.FP8 if is_float else Precision.INT8
+    if is_float and bits == METHODS["nvfp4"].weight_bits:
+        narrow = Precision.FP4
     meets = narrow if layer.get("input_activations") else Precision.BF16
-    return Quantization(method="compressed-tensors", weight_bits=bits, group_size=_group(stored.get("group_size")), activation=meets)
+    scale = EIGHT_BIT_SCALE if is_float and bits == METHODS["nvfp4"].weight_bits else None
+    return Quantization(method="compressed-tensors", weight_bits=bits, group_size=group, scale_bits=scale, activation=meets)
 
 
 def _inner(section: Mapping[str, Any], name: str) -> Mapping[str, Any]:

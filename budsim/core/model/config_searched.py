@@ -32,7 +32,7 @@ def _attention(fields: Fields, part: object, hidden: int) -> AttentionSpec:
     if block.get("no_op"):
         return NOTHING
     if block.get("replace_with_linear"):
-        return replace(NOTHING, extra_parameters=hidden * hidden + hidden)  # and the norm before it
+        return replace(NOTHING, extra_parameters=hidden * hidden)
     whole = whole_attention(fields, hidden)
     group = _number(fields, block, "n_heads_in_group")
     window = block.get("window_length")

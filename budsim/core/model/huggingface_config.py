@@ -7,6 +7,7 @@ from typing import Any
 
 from budsim.core.errors import UnsupportedModel
 from budsim.core.model import config_families as families
+from budsim.core.model.config_attention import NOTHING as NO_MIXING
 from budsim.core.model.config_attention import attention_layers
 from budsim.core.model.config_encoder import has_encoder, refuse_unknown_encoder, with_crossing
 from budsim.core.model.config_feed_forward import NOTHING, feed_forward_layers
@@ -16,7 +17,7 @@ from budsim.core.model.config_outside import context_length, outside_parameters
 from budsim.core.model.config_quantization import read_quantization
 from budsim.core.model.config_searched import searched_layers
 from budsim.core.model.config_shared import shared_layers
-from budsim.core.model.spec import AttentionKind, AttentionSpec, FeedForwardSpec, LayerBlock, ModelKind, ModelSpec, Precision
+from budsim.core.model.spec import AttentionSpec, FeedForwardSpec, LayerBlock, ModelKind, ModelSpec, Precision
 
 MOST_LAYERS = 10_000  # far above any model; each layer is read on its own
 _TEXT_SECTIONS = ("text_config", "llm_config", "language_config", "thinker_config")
@@ -128,5 +129,5 @@ def _depth(fields: Fields) -> int:
 
 
 def _block(count: int, attention: AttentionSpec, feed_forward: FeedForwardSpec) -> LayerBlock:
-    parts = (attention.kind is not AttentionKind.NONE) + (feed_forward != NOTHING)
+    parts = (attention != NO_MIXING) + (feed_forward != NOTHING)
     return LayerBlock(count=count, attention=attention, feed_forward=feed_forward, norms=parts)

@@ -97,7 +97,7 @@ def _values_per_token(attention: AttentionSpec, split: NDArray[np.float64]) -> N
             return np.asarray(heads * (attention.head_dim + attention.value_head_dim))
         case AttentionKind.MLA:
             return np.full_like(split, attention.kv_lora_rank + attention.rope_head_dim)
-        case AttentionKind.STATE | AttentionKind.NONE:
+        case AttentionKind.STATE:
             return np.zeros_like(split)
 
 

@@ -42,7 +42,7 @@ def attention_parameters(model: ModelSpec, attention: AttentionSpec) -> int:
             return _gqa(model.hidden_size, attention) + attention.extra_parameters
         case AttentionKind.MLA:
             return _mla(model.hidden_size, attention) + attention.extra_parameters
-        case AttentionKind.STATE | AttentionKind.NONE:
+        case AttentionKind.STATE:
             return attention.extra_parameters
 
 

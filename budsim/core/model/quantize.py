@@ -22,6 +22,8 @@ METHODS: Final[Mapping[str, Quantization]] = {
     "nf4": Quantization(method="bitsandbytes", weight_bits=4, group_size=64),
     "bitsandbytes": Quantization(method="bitsandbytes", weight_bits=4, group_size=64),
     "mxfp4": Quantization(method="mxfp4", weight_bits=4, group_size=32),
+    "mxfp8": Quantization(method="mxfp8", weight_bits=8, group_size=32, activation=Precision.FP8),
+    "w4a16_nvfp4": Quantization(method="w4a16_nvfp4", weight_bits=4, group_size=16),
     "nvfp4": Quantization(method="nvfp4", weight_bits=4, group_size=16, activation=Precision.FP4),
 }
 _UNQUANTISED = ("bf16", "bfloat16", "fp16", "float16", "none", "")

@@ -37,8 +37,7 @@ class AttentionKind(StrEnum):
 
     GQA = "gqa"  # multi-head and multi-query attention are its limits
     MLA = "mla"
-    STATE = "state"  # state-space or linear attention: constant state, no KV growth
-    NONE = "none"  # the layer has channel mixing alone
+    STATE = "state"  # state-space or linear attention: constant state, no KV growth; all zero where a layer mixes no tokens
 
 
 class ModelKind(StrEnum):
@@ -127,17 +126,23 @@ class Quantization:
         method: Name the engines use: fp8, awq, gptq, int8, nf4, mxfp4, …
         weight_bits: Bits of one weight. [bit]
         group_size: Weights that share one scale; 0 = one scale per channel or tensor.
+        scale_bits: Bits of a group's scale; None = as the method stores it.
         activation: Precision of the activations that meet the weights.
         excludes_embeddings: Embedding and LM head stay in the model's dtype.
         experts_only: So does all but the routed experts.
+        excludes_attention: So does attention.
+        dense: Format of the weights every token meets, where it differs from the experts'; None = the same.
     """
 
     method: str
     weight_bits: float
     group_size: int = 0
+    scale_bits: float | None = None
     activation: Precision = Precision.BF16
     excludes_embeddings: bool = True
     experts_only: bool = False
+    excludes_attention: bool = False
+    dense: "Quantization | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,8 @@
 """Weight bytes: parameters × width, with the scales of quantised formats."""
 
 from budsim.core.model.parameters import (
+    attention_parameters,
+    dense_feed_forward_parameters,
     embedding_parameters,
     expert_parameters,
     layer_parameters,
@@ -12,7 +14,7 @@ from budsim.core.model.spec import LayerBlock, ModelSpec, Quantization
 BITS_PER_BYTE = 8.0
 SCALE_BITS = 16.0  # one fp16 scale a group: AWQ, GPTQ and compressed-tensors store them so
 # other formats' scales: E8M0 (OCP Microscaling Formats 1.0), E4M3 (NVFP4), fp32 (bitsandbytes without double quantisation)
-_SCALE_BITS = {"mxfp4": 8.0, "nvfp4": 8.0, "bitsandbytes": 32.0}
+_SCALE_BITS = {"mxfp4": 8.0, "mxfp8": 8.0, "nvfp4": 8.0, "w4a16_nvfp4": 8.0, "bitsandbytes": 32.0}
 _ZERO_POINTS = frozenset({"awq", "gptq"})  # these store a zero point of the weight's own width beside each scale
 
 
@@ -23,15 +25,28 @@ def linear_bytes_per_weight(model: ModelSpec) -> float:
         4-bit weights in groups of 128 with a 16-bit scale and a 4-bit zero point are 4.16 bits; MXFP4 is 4 + 8/32 = 4.25 bits.
     """
     quantization = model.quantization
-    if quantization is None:
-        return model.precision.bytes
+    return model.precision.bytes if quantization is None else stored_bytes_per_weight(quantization)
+
+
+def stored_bytes_per_weight(quantization: Quantization) -> float:
+    """Return the mean width of a weight in a format, group scales and zero points included. [bytes]"""
     return (quantization.weight_bits + _group_bits(quantization)) / BITS_PER_BYTE
 
 
 def dense_bytes_per_weight(model: ModelSpec) -> float:
     """Return the mean width of a weight every token meets: attention, dense feed-forward, shared experts, router. [bytes]"""
     quantization = model.quantization
-    return model.precision.bytes if quantization is None or quantization.experts_only else linear_bytes_per_weight(model)
+    if quantization is None or quantization.experts_only:
+        return model.precision.bytes
+    stored = stored_bytes_per_weight(quantization.dense or quantization)
+    return _beside_attention(model, stored) if quantization.excludes_attention else stored
+
+
+def _beside_attention(model: ModelSpec, stored: float) -> float:
+    """Return the mean width where attention keeps the model's dtype. [bytes]"""
+    mixing = sum(block.copies * attention_parameters(model, block.attention) for block in model.blocks)
+    rest = sum(block.copies * dense_feed_forward_parameters(model, block) for block in model.blocks)
+    return (mixing * model.precision.bytes + rest * stored) / max(1, mixing + rest)
 
 
 def embedding_bytes_per_weight(model: ModelSpec) -> float:
@@ -68,6 +83,6 @@ def _group_bits(quantization: Quantization) -> float:
     """Return the bits of scale and zero point each weight carries."""
     if not quantization.group_size:
         return 0.0
-    scale = _SCALE_BITS.get(quantization.method, SCALE_BITS)
+    scale = quantization.scale_bits or _SCALE_BITS.get(quantization.method, SCALE_BITS)
     zero = quantization.weight_bits if quantization.method in _ZERO_POINTS else 0.0
     return (scale + zero) / quantization.group_size
