@@ -29,7 +29,7 @@ def nearest_models(model_id: str) -> tuple[str, ...]:
     """Return the catalogued ids most like `model_id`, whose owner may be left out."""
     entries = _entries()
     wanted = model_id.lower()
-    names = entries if "/" in wanted else {name.rpartition("/")[2]: entry for name, entry in reversed(entries.items())}
+    names = entries if "/" in wanted else {name.rpartition("/")[2]: entry for name, entry in reversed(tuple(entries.items()))}
     found = get_close_matches(wanted, names, n=CLOSEST, cutoff=LEAST_LIKENESS)
     return tuple(str(names[name]["id"]) for name in found)
 
