@@ -72,6 +72,7 @@ class ConfigurationBody(WireModel):
     total_memory_gb: float
     weight_memory_gb: float
     kv_cache_memory_gb: float
+    max_loras: int = 0
     ttft: float
     tpot: float
     throughput_per_user: float

@@ -1,6 +1,7 @@
 """Recommendation → RecommendationMade: SI to the edge units, engine arguments included."""
 
 from budsim.core.engines.arguments import engine_arguments
+from budsim.core.memory.adapters import max_loras
 from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration, Recommendation
 from budsim.core.search.part import Configuration, Range
 from budsim.core.search.space import scenario_of
@@ -129,15 +130,12 @@ def configuration_body(ranked: RankedConfiguration) -> ConfigurationBody:
         tp_size=configuration.candidate.tensor_parallel,
         pp_size=configuration.candidate.pipeline_parallel,
         replicas=ranked.replicas,
-        placement=[
-            PlacementBody(node=node.node_name, devices=node.devices, replica=number, device_ids=list(node.device_ids))
-            for number, replica in enumerate(ranked.placement)
-            for node in replica.nodes
-        ],
+        placement=_placement(ranked),
         concurrency=configuration.candidate.concurrency,
         total_memory_gb=bytes_to_gb(memory.total_bytes),
         weight_memory_gb=bytes_to_gb(memory.weights_bytes),
         kv_cache_memory_gb=bytes_to_gb(memory.kv_cache_bytes),
+        max_loras=max_loras(scenario_of(part), configuration.candidate, free_bytes=memory.usable_bytes - memory.total_bytes),
         ttft=seconds_to_ms(configuration.ttft_s),
         tpot=seconds_to_ms(configuration.tpot_s),
         throughput_per_user=configuration.throughput_per_user,
@@ -150,6 +148,14 @@ def configuration_body(ranked: RankedConfiguration) -> ConfigurationBody:
         slo_probability=configuration.slo_probability,
         bound=configuration.bound.value,
     )
+
+
+def _placement(ranked: RankedConfiguration) -> list[PlacementBody]:
+    return [
+        PlacementBody(node=node.node_name, devices=node.devices, replica=number, device_ids=list(node.device_ids))
+        for number, replica in enumerate(ranked.placement)
+        for node in replica.nodes
+    ]
 
 
 def _intervals(configuration: Configuration) -> IntervalsBody:

@@ -62,13 +62,10 @@ def started_step_tokens(kind: EngineKind, version: Version, device: Accelerator,
         context_tokens: max_model_len. [tokens]
     """
     if kind is EngineKind.SGLANG:
-        sizes = CHUNK_TOKENS_BELOW if version >= MIDDLE_CHUNKS_SINCE else OLD_CHUNK_TOKENS_BELOW
-        return next((tokens for limit, tokens in sizes if device.memory_bytes / MIB < limit), LARGEST_CHUNK_TOKENS)
+        return _chunk_tokens(version, device)
     if kind is EngineKind.VLLM and version < V1_SINCE:
         return max(context_tokens, SMALL_STEP_TOKENS) if context_tokens <= UNCHUNKED_TOKENS else SMALL_STEP_TOKENS
-    if not _is_gpu(device):
-        return SMALL_STEP_TOKENS
-    if version >= WIDE_SINCE and device.memory_bytes >= WIDE_DEVICE_BYTES:
+    if _is_gpu(device) and version >= WIDE_SINCE and device.memory_bytes >= WIDE_DEVICE_BYTES:
         return WIDE_STEP_TOKENS
     return LARGE_STEP_TOKENS if _is_large(version, device) else SMALL_STEP_TOKENS
 
@@ -98,6 +95,11 @@ def has_mla(model: ModelSpec) -> bool:
 def runs_aiter(device: Accelerator) -> bool:
     """Whether AMD's kernel library is made for this device."""
     return device.device_type is DeviceType.ROCM and device.name.startswith(_INSTINCT_CDNA3)
+
+
+def _chunk_tokens(version: Version, device: Accelerator) -> int:
+    sizes = CHUNK_TOKENS_BELOW if version >= MIDDLE_CHUNKS_SINCE else OLD_CHUNK_TOKENS_BELOW
+    return next((tokens for limit, tokens in sizes if device.memory_bytes / MIB < limit), LARGEST_CHUNK_TOKENS)
 
 
 def _mla_block_tokens(device: Accelerator) -> int:

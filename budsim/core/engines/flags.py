@@ -19,12 +19,15 @@ def is_legal(release: Release, flag: str, value: Any) -> bool:
     known = accepted(release)
     if flag not in known and flag.startswith(NEGATION):
         return known.get(flag.removeprefix(NEGATION)) == "switch" and value is True
-    kind = known.get(flag, "")
-    if kind == _VARIABLE:
+    return _takes(known.get(flag, ""), value)
+
+
+def _takes(kind: str, value: Any) -> bool:
+    if kind in ("", _VARIABLE):
         return False
     of_type = _TYPES.get(kind)
     if of_type is None:
-        return kind != "" and str(value) in kind.split("|")
+        return str(value) in kind.split("|")
     return type(value) is of_type and value != "" and value is not False
 
 

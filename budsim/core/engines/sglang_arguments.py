@@ -5,7 +5,7 @@ from typing import Any, Final
 from budsim.core.engines.candidates import Candidate
 from budsim.core.engines.common_arguments import LORA_RANK, dtype_of, online_quantization, parsers
 from budsim.core.engines.defaults import graph_sequences
-from budsim.core.engines.flags import has_choice, has_flag
+from budsim.core.engines.flags import has_flag
 from budsim.core.engines.releases import Release, release_of
 from budsim.core.engines.spec import Scenario
 from budsim.core.model.spec import Precision
@@ -39,7 +39,7 @@ def sglang_arguments(scenario: Scenario, candidate: Candidate, *, static_share: 
         **_graphs(scenario, candidate, release),
         **_groups(candidate),
         **parsers(scenario.engine, release),
-        **_quantization(scenario, release),
+        **online_quantization(scenario.model),
         **_adapters(max_loras, release),
     }
     if not candidate.prefix_caching:
@@ -55,11 +55,6 @@ def _graphs(scenario: Scenario, candidate: Candidate, release: Release) -> dict[
 def _groups(candidate: Candidate) -> dict[str, int]:
     sizes = {"dp-size": candidate.data_parallel, "ep-size": candidate.expert_parallel}
     return {flag: size for flag, size in sizes.items() if size > 1}
-
-
-def _quantization(scenario: Scenario, release: Release) -> dict[str, Any]:
-    asked = online_quantization(scenario.model)
-    return {flag: method for flag, method in asked.items() if has_choice(release, flag, method)}
 
 
 def _adapters(max_loras: int, release: Release) -> dict[str, Any]:
