@@ -1,6 +1,7 @@
 """The interconnect of a node as its reporter words it, read as a kind of link."""
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from budsim.core.hardware.catalogue import links
@@ -26,13 +27,17 @@ def named_interconnect(text: str | None, *, within_node: Link) -> Link | None:
     if "NVLINK" in words or "NVL72" in words:
         return within_node
     generation = _GENERATION.search(words)
-    if generation:
-        known = links()[f"ib-{generation.group(1).lower()}"]
-        split = generation.group(2)
-        return Link(bandwidth_bytes_per_s=float(split) * GB / _BITS_PER_BYTE, latency_s=known.latency_s) if split else known
-    rate = _RATE.search(text or "")
+    return _of_generation(generation) if generation else _of_rate(text or "")
+
+
+def _of_generation(generation: re.Match[str]) -> Link:
+    known, split = links()[f"ib-{generation.group(1).lower()}"], generation.group(2)
+    return replace(known, bandwidth_bytes_per_s=float(split) * GB / _BITS_PER_BYTE) if split else known
+
+
+def _of_rate(text: str) -> Link | None:
+    rate = _RATE.search(text)
     if rate is None:
         return None
-    bandwidth_bytes_per_s = float(rate.group(1)) * GB / (1 if rate.group(2) else _BITS_PER_BYTE)
-    nearest = links()["ib-hdr" if _REMOTE_MEMORY.search(words) else "eth-100"]
-    return Link(bandwidth_bytes_per_s=bandwidth_bytes_per_s, latency_s=nearest.latency_s)
+    nearest = links()["ib-hdr" if _REMOTE_MEMORY.search(text.upper()) else "eth-100"]
+    return replace(nearest, bandwidth_bytes_per_s=float(rate.group(1)) * GB / (1 if rate.group(2) else _BITS_PER_BYTE))

@@ -116,6 +116,35 @@ def test_dedicated_takes_a_hami_gpu_only_when_both_figures_are_0() -> None:
     ]
 
 
+@pytest.mark.parametrize("busy", ["core_utilization_percent", "memory_utilization_percent"])
+def test_one_reported_figure_of_utilisation_is_enough_to_tell(busy: str) -> None:
+    idle, used = gpu(**{busy: 0.0}), gpu(**{busy: 0.5})
+
+    assert counts(dedicated(node("a", idle))) == {"H100-SXM-80GB": [1]}
+    assert dedicated(node("a", used)).groups == ()
+
+
+def test_an_hpu_device_is_one_card() -> None:
+    found = dedicated(node("a", Device(name="HL-225", type="hpu", available_count=8)), node("b", gpu(2, name="HL-325L", type="hpu")))
+
+    assert counts(found) == {"GAUDI2-96GB": [8], "GAUDI3-128GB": [2]}
+    assert {group.key for group in found.groups} == {"c1|hpu"}
+
+
+def test_look_alikes_of_one_cluster_do_not_share_a_group() -> None:
+    names = ("NVIDIA-H100-80GB-HBM3", "NVIDIA-H100-NVL", "NVIDIA-H100-PCIe", "NVIDIA-H800")
+    found = dedicated(*(node(name, gpu(4, name=name)) for name in names))
+
+    assert [group.total_devices for group in found.groups] == [4, 4, 4, 4]
+
+
+def test_a_mig_slice_is_left_out_with_the_reason_while_its_neighbours_stand() -> None:
+    found = dedicated(node("a", gpu(7, name="NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"), gpu(2)))
+
+    assert counts(found) == {"H100-SXM-80GB": [2]}
+    assert "MIG slice" in reasons(found)[0]
+
+
 def test_an_idle_hami_gpu_is_free_whatever_its_count() -> None:
     assert counts(dedicated(node("a", hami(available_count=0)))) == {"H100-SXM-80GB": [1]}
 

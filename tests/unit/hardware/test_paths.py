@@ -119,6 +119,7 @@ def test_a_sent_link_joins_all_devices_of_a_node() -> None:
     sent = Device(name="NVIDIA H100 NVL", type="cuda", available_count=8, intra_node_bandwidth_bytes_per_s=100e9)
 
     found = accelerator_of(sent)
+    assert (found.joined_devices, found.beyond) == (None, None)
     assert link_within_node(found, devices=8) == Link(bandwidth_bytes_per_s=100e9, latency_s=found.intra_node.latency_s)
 
 
