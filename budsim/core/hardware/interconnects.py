@@ -8,6 +8,8 @@ from budsim.core.hardware.catalogue import links
 from budsim.core.hardware.spec import Link
 from budsim.core.units import GB
 
+# A plain «NVLink» may mean what joins the devices of the node, so it names nothing here.
+_RACK: Final = re.compile(r"\bNVL\s?\d\d\b|\bMNNVL\b|MULTI-?NODE[ -]NVLINK")
 # «NDR», or «NDR200» with its Gb/s where a port is split.
 _GENERATION: Final = re.compile(r"\b([XNH]DR)(\d{3})?\b")
 _REMOTE_MEMORY: Final = re.compile(r"INFINIBAND|\bIB\b|ROCE|RDMA|\bEFA\b")
@@ -20,11 +22,11 @@ def named_interconnect(text: str | None, *, within_node: Link) -> Link | None:
     """Return the link between nodes that a wording names, None when it names none for certain.
 
     Args:
-        text: For example «InfiniBand NDR», «RoCE 400G», «100GbE», «NVLink (NVL72)».
+        text: For example «InfiniBand NDR», «RoCE 400G», «100GbE», «NVL72».
         within_node: The device's own link, which a rack-wide NVLink domain carries on between the nodes.
     """
     words = (text or "").upper()
-    if "NVLINK" in words or "NVL72" in words:
+    if _RACK.search(words):
         return within_node
     generation = _GENERATION.search(words)
     return _of_generation(generation) if generation else _of_rate(text or "")

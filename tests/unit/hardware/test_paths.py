@@ -77,8 +77,9 @@ def test_a_replica_of_one_stage_has_no_hops() -> None:
         ("25 Gb/s Ethernet", 3.125),
         ("50 GB/s", 50),
         ("EFA 400Gbps", 50),
-        ("NVLink", 900),
         ("NVL72", 900),
+        ("NVIDIA GB300 NVL72 rack", 900),
+        ("multi-node NVLink", 900),
     ],
 )
 def test_the_interconnect_of_a_node_names_the_link_between_nodes(wording: str, gb_per_s: float) -> None:
@@ -88,7 +89,7 @@ def test_the_interconnect_of_a_node_names_the_link_between_nodes(wording: str, g
     assert named.bandwidth_bytes_per_s == pytest.approx(gb_per_s * GB)
 
 
-@pytest.mark.parametrize("wording", [None, "", "infiniband", "ethernet", "fast", "PCIe"])
+@pytest.mark.parametrize("wording", [None, "", "infiniband", "ethernet", "fast", "PCIe", "NVLink"])
 def test_a_wording_without_rate_or_generation_names_no_link(wording: str | None) -> None:
     assert named_interconnect(wording, within_node=links()["nvlink5"]) is None
 
