@@ -1,5 +1,7 @@
 """Recommendation → RecommendationMade: SI to the edge units, engine arguments included."""
 
+from typing import Any
+
 from budsim.core.engines.arguments import engine_arguments
 from budsim.core.memory.adapters import max_loras
 from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration, Recommendation
@@ -109,13 +111,7 @@ def configuration_body(ranked: RankedConfiguration) -> ConfigurationBody:
     """Return one configuration so that a consumer can deploy it without another call."""
     part, configuration = ranked.part, ranked.configuration
     memory = configuration.memory
-    args, envs = engine_arguments(
-        scenario_of(part),
-        configuration.candidate,
-        gpu_memory_utilization=memory.gpu_memory_utilization,
-        kv_bytes=memory.kv_cache_bytes,
-        working_bytes=memory.activation_bytes + memory.overhead_bytes,
-    )
+    args, envs = _started(ranked)
     return ConfigurationBody(
         config_id=configuration.config_id,
         engine=part.engine.kind.value,
@@ -147,6 +143,17 @@ def configuration_body(ranked: RankedConfiguration) -> ConfigurationBody:
         meets_slo=configuration.meets_slo,
         slo_probability=configuration.slo_probability,
         bound=configuration.bound.value,
+    )
+
+
+def _started(ranked: RankedConfiguration) -> tuple[dict[str, Any], dict[str, str]]:
+    memory = ranked.configuration.memory
+    return engine_arguments(
+        scenario_of(ranked.part),
+        ranked.configuration.candidate,
+        gpu_memory_utilization=memory.gpu_memory_utilization,
+        kv_bytes=memory.kv_cache_bytes,
+        working_bytes=memory.activation_bytes + memory.overhead_bytes,
     )
 
 

@@ -64,7 +64,7 @@ def started_step_tokens(kind: EngineKind, version: Version, device: Accelerator,
     if kind is EngineKind.SGLANG:
         return _chunk_tokens(version, device)
     if kind is EngineKind.VLLM and version < V1_SINCE:
-        return max(context_tokens, SMALL_STEP_TOKENS) if context_tokens <= UNCHUNKED_TOKENS else SMALL_STEP_TOKENS
+        return _v0_step_tokens(context_tokens)
     if _is_gpu(device) and version >= WIDE_SINCE and device.memory_bytes >= WIDE_DEVICE_BYTES:
         return WIDE_STEP_TOKENS
     return LARGE_STEP_TOKENS if _is_large(version, device) else SMALL_STEP_TOKENS
@@ -95,6 +95,10 @@ def has_mla(model: ModelSpec) -> bool:
 def runs_aiter(device: Accelerator) -> bool:
     """Whether AMD's kernel library is made for this device."""
     return device.device_type is DeviceType.ROCM and device.name.startswith(_INSTINCT_CDNA3)
+
+
+def _v0_step_tokens(context_tokens: int) -> int:
+    return max(context_tokens, SMALL_STEP_TOKENS) if context_tokens <= UNCHUNKED_TOKENS else SMALL_STEP_TOKENS
 
 
 def _chunk_tokens(version: Version, device: Accelerator) -> int:
