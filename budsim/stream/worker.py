@@ -4,12 +4,13 @@ import asyncio
 import logging
 import os
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
 from aiokafka.client import AIOKafkaClient
@@ -167,13 +168,25 @@ class BoundedWorker(faust.Worker):
         super()._schedule_shutdown(signal)
 
 
-def run_worker(app: faust.App, *, loglevel: str) -> None:
-    """Run until SIGTERM or SIGINT; raise SystemExit with 0 then, and with another code after a crash.
+def run_worker(app: faust.App, *, loglevel: str) -> NoReturn:
+    """Run until SIGTERM or SIGINT, then end the process: with code 0, or with another one after a crash.
 
     Logging is left as the caller set it up; if nobody did, Faust does.
     """
     override = not logging.getLogger().handlers
-    BoundedWorker(app, loglevel=loglevel, redirect_stdouts=False, quiet=True, override_logging=override).execute_from_commandline()
+    try:
+        BoundedWorker(app, loglevel=loglevel, redirect_stdouts=False, quiet=True, override_logging=override).execute_from_commandline()
+    except SystemExit as end:
+        end_process(end.code)
+    end_process(0)
+
+
+def end_process(code: object) -> NoReturn:
+    """End at once: all that must be closed is closed by now, and the interpreter's own end has been seen to hang in native libraries."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _credentials(security: dict[str, Any]) -> Any:

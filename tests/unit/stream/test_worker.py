@@ -1,5 +1,7 @@
 import asyncio
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -116,3 +118,11 @@ async def test_cancelling_ends_the_task_within() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert ended.is_set()
+
+
+@pytest.mark.parametrize(("code", "seen"), [("None", 0), ("0", 0), ("3", 3), ("'crashed'", 1)])
+def test_a_process_ends_with_its_code_though_the_interpreter_would_hang(code: str, seen: int) -> None:
+    hang = "import atexit, time; atexit.register(time.sleep, 600)"
+    program = f"{hang}; from budsim.stream.worker import end_process; print('last'); end_process({code})"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (seen, "last\n")
