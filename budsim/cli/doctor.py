@@ -2,11 +2,11 @@
 
 import asyncio
 import difflib
-import importlib.util
 import os
 from collections.abc import Awaitable, Iterator
 from typing import Final, TypeVar
 
+from budsim.adapters.memory_calculator import is_installed, load_calculator
 from budsim.adapters.topic_admin import MISSING, OK
 from budsim.app import topic_specs
 from budsim.cli.admin import topic_admin
@@ -19,6 +19,7 @@ from budsim.core.model.catalogue import catalogue as model_catalogue
 from budsim.storage import migrate
 
 T = TypeVar("T")
+OWN_MEMORY: Final = "recommendations use our own"
 ANSWER_S: Final = 10.0  # longest wait for a server
 SET_ELSEWHERE: Final = frozenset({"BUDSIM_WEB_PORT"})  # read by docker compose, not by us
 
@@ -111,6 +112,10 @@ def _hub(settings: Settings) -> str:
 
 def _calculator() -> Check:
     name = "llm-memory-calculator"
-    if importlib.util.find_spec("llm_memory_calculator") is not None:
-        return good(name, "installed")
-    return Check(check=name, state=State.ABSENT, found="not installed; our own memory model is used")
+    if not is_installed():
+        return Check(check=name, state=State.ABSENT, found="not installed; our own memory model is used")
+    try:
+        load_calculator()
+    except BudSimError as error:
+        return wrong(name, one_line(error))
+    return good(name, f"installed; budsim.adapters.memory_calculator plans with it, {OWN_MEMORY}")

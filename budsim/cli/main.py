@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from budsim.cli import admin, ask, clusters, database, dead_letters, doctor, schemas, servers, tokens
+from budsim.cli import admin, ask, clusters, database, dead_letters, doctor, memory, schemas, servers, tokens
 from budsim.cli.output import errors, one_line
 from budsim.core.errors import BudSimError, Unavailable
 
@@ -34,7 +34,17 @@ for group, name, text in (
     (servers.worker, "worker", "Stream workers"),
 ):
     app.add_typer(group, name=name, help=text, no_args_is_help=True)
-for command in (ask.request, ask.feedback, ask.simulate, servers.up, servers.web, servers.demo, doctor.doctor, admin.settings):
+for command in (
+    ask.request,
+    ask.feedback,
+    ask.simulate,
+    memory.memory,
+    servers.up,
+    servers.web,
+    servers.demo,
+    doctor.doctor,
+    admin.settings,
+):
     app.command()(command)
 
 

@@ -3,7 +3,9 @@
 from typing import Any
 
 from budsim.core.engines.arguments import engine_arguments
+from budsim.core.engines.candidates import Candidates
 from budsim.core.memory.adapters import max_loras
+from budsim.core.memory.overheads import non_torch_bytes
 from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration, Recommendation
 from budsim.core.search.part import Configuration, Range
 from budsim.core.search.space import scenario_of
@@ -147,13 +149,14 @@ def configuration_body(ranked: RankedConfiguration) -> ConfigurationBody:
 
 
 def _started(ranked: RankedConfiguration) -> tuple[dict[str, Any], dict[str, str]]:
-    memory = ranked.configuration.memory
+    memory, scenario, candidate = ranked.configuration.memory, scenario_of(ranked.part), ranked.configuration.candidate
     return engine_arguments(
-        scenario_of(ranked.part),
-        ranked.configuration.candidate,
+        scenario,
+        candidate,
         gpu_memory_utilization=memory.gpu_memory_utilization,
         kv_bytes=memory.kv_cache_bytes,
         working_bytes=memory.activation_bytes + memory.overhead_bytes,
+        outside_bytes=float(non_torch_bytes(scenario, Candidates.from_rows([candidate]))[0]),
     )
 
 

@@ -7,6 +7,7 @@ from budsim.core.engines.sglang_arguments import sglang_arguments
 from budsim.core.engines.spec import EngineKind, Scenario
 from budsim.core.engines.vllm_arguments import vllm_arguments, vllm_variables
 from budsim.core.hardware.spec import DeviceType
+from budsim.core.hardware.visible import visible_share
 
 PROXY_WORKERS: Final = 4  # LiteLLM's own advice: one for each core of the proxy's container
 _INFINITY_DEVICES: Final = {DeviceType.CUDA: "cuda", DeviceType.CPU: "cpu"}  # the others are found by the server itself
@@ -22,6 +23,7 @@ def engine_arguments(
     kv_bytes: float,
     working_bytes: float = 0.0,
     max_loras: int = 0,
+    outside_bytes: float = 0.0,
 ) -> tuple[Arguments, dict[str, str]]:
     """Return command-line arguments, without leading dashes, and environment variables. A flag without a value is True.
 
@@ -32,6 +34,7 @@ def engine_arguments(
         kv_bytes: KV cache planned on one device. [bytes]
         working_bytes: Activations and overhead planned on one device, which SGLang counts outside its static share. [bytes]
         max_loras: Adapters served at once; 0 = none.
+        outside_bytes: Of the working bytes, what is taken before SGLang measures the memory its share is of. [bytes]
 
     Source:
         The argument definitions of the engine's release, recorded in releases/.
@@ -41,7 +44,8 @@ def engine_arguments(
             started = vllm_arguments(scenario, candidate, utilization=gpu_memory_utilization, max_loras=max_loras)
             return started, vllm_variables(scenario, candidate, kv_bytes=kv_bytes)
         case EngineKind.SGLANG:
-            static = gpu_memory_utilization - working_bytes / scenario.device.memory_bytes
+            visible = visible_share(scenario.device) * scenario.device.memory_bytes
+            static = (gpu_memory_utilization * visible - working_bytes) / (visible - outside_bytes)
             return sglang_arguments(scenario, candidate, static_share=static, max_loras=max_loras), {}
         case EngineKind.LITELLM:
             return {"model": scenario.model.model_id, "num_workers": PROXY_WORKERS}, {}

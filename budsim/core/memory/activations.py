@@ -5,31 +5,67 @@ from typing import Final
 import numpy as np
 
 from budsim.core.engines.candidates import Candidates, FloatArray
+from budsim.core.engines.spec import EngineKind, Scenario
+from budsim.core.memory.profiling import Profiling, profiling_of
 from budsim.core.model.kv_cache import keeps_cache
-from budsim.core.model.spec import LayerBlock, ModelSpec
+from budsim.core.model.spec import LayerBlock, ModelSpec, Precision
+from budsim.core.units import GIB
 
-BYTES_PER_VALUE: Final = 2.0  # bf16, whatever the weights are stored in
-# residual, hidden state, normed input and the output of the block live at once
+# residual, hidden state, normed input and the output of the block live at once: vLLM start-ups whose forward pass is the peak
+# (CodeLlama-7B and Granite-8B at 8,192 tokens, Qwen2.5-1.5B at 32,768) print this within 0.02 GiB
 LIVE_HIDDEN_STATES: Final = 4.0
-# logits of all sequences over the whole vocabulary, on every device: fp32 logits, their sorted copy with 8-byte indices, probabilities,
-# cumulated probabilities, masks. Eight H100 start-ups of vLLM (PHYSICS 6) peak at 4.8 GiB with 1,024 × 128,256 logits and at 5.6 GiB
-# with 1,024 × 151,936: 39.2 and 38.6 bytes a logit.
-SAMPLING_BYTES_PER_LOGIT: Final = 39.0
+STEP_BESIDE_SAMPLING_BYTES: Final = 0.045 * GIB  # sampler and input buffers, where a release keeps the step: llm-d-planner's logs
+_FUSED_EXPERTS: Final = frozenset({"mxfp4"})  # their kernels need no buffers between the two halves of an expert
 
 
-def activation_bytes(model: ModelSpec, candidates: Candidates) -> FloatArray:
+def activation_bytes(scenario: Scenario, candidates: Candidates) -> FloatArray:
     """Return the largest activations on one device, shape (n,). [bytes]
 
+    Sampling holds logits of all sequences over the whole vocabulary, on every device of a stage.
+
     Source:
-        Tensors of one layer of vLLM's models that live at once; sampling from PHYSICS 6.
+        Tensors of one layer of vLLM's models that live at once; sampling from PHYSICS 6 and profiling.csv.
     """
+    model, release = scenario.model, profiling_of(scenario.engine)
+    buffers = _expert_buffers(model, candidates)
+    peak = _forward_bytes(model, candidates, buffers)
+    if keeps_cache(model):
+        beside = buffers if release.keeps_expert_buffers else 0.0
+        peak = np.maximum(peak, _sampling_bytes(model, candidates, release) + beside)
+    return np.asarray(peak + _encoder_bytes(scenario, candidates), dtype=np.float64)
+
+
+def is_multimodal(model: ModelSpec) -> bool:
+    """Return whether a model takes images or sound beside text."""
+    return any(name.endswith("ForConditionalGeneration") for name in model.architectures) and model.model_type not in ("t5", "bart")
+
+
+def value_bytes(model: ModelSpec) -> float:
+    """Return the width of one activation: the model's dtype, bf16 where its weights are narrower. [bytes]"""
+    return max(model.precision.bytes, Precision.BF16.bytes)
+
+
+def _forward_bytes(model: ModelSpec, candidates: Candidates, buffers: FloatArray) -> FloatArray:
     widest = np.zeros(len(candidates))
     for block in model.blocks:
         widest = np.maximum(widest, np.maximum(_attention_values(block), _feed_forward_values(block)) / candidates.tensor_parallel)
-        widest = np.maximum(widest, _routed_values(model, block, candidates))
-    forward = BYTES_PER_VALUE * candidates.max_num_batched_tokens * (LIVE_HIDDEN_STATES * model.hidden_size + widest)
-    sampling = SAMPLING_BYTES_PER_LOGIT * model.vocab_size * candidates.max_num_seqs if keeps_cache(model) else 0.0
-    return np.asarray(np.maximum(forward, sampling), dtype=np.float64)
+    tokens = value_bytes(model) * candidates.max_num_batched_tokens
+    return np.asarray(tokens * LIVE_HIDDEN_STATES * model.hidden_size + np.maximum(tokens * widest, buffers))
+
+
+def _sampling_bytes(model: ModelSpec, candidates: Candidates, release: Profiling) -> FloatArray:
+    wider = value_bytes(model) - Precision.BF16.bytes
+    logits = (release.bytes_per_logit + wider) * model.vocab_size * candidates.max_num_seqs.astype(np.float64)
+    if not release.keeps_step:
+        return logits
+    return np.asarray(logits + value_bytes(model) * model.hidden_size * candidates.max_num_batched_tokens + STEP_BESIDE_SAMPLING_BYTES)
+
+
+def _encoder_bytes(scenario: Scenario, candidates: Candidates) -> FloatArray:
+    """Return the outputs of the encoder that vLLM caches for one step, which it profiles beside the language model."""
+    if scenario.engine.kind is not EngineKind.VLLM or not is_multimodal(scenario.model):
+        return np.zeros(len(candidates))
+    return np.asarray(value_bytes(scenario.model) * scenario.model.hidden_size * candidates.max_num_batched_tokens, dtype=np.float64)
 
 
 def _attention_values(block: LayerBlock) -> float:
@@ -45,8 +81,18 @@ def _feed_forward_values(block: LayerBlock) -> float:
     return 3.0 * max(feed_forward.intermediate_size, feed_forward.shared_intermediate_size)
 
 
-def _routed_values(model: ModelSpec, block: LayerBlock, candidates: Candidates) -> FloatArray:
-    """Return what the experts of one token hold: gate and up, or the outputs in their place, and their product."""
-    feed_forward = block.feed_forward
-    inner = feed_forward.expert_intermediate_size / candidates.tensor_parallel
-    return np.asarray(feed_forward.experts_per_token * (np.maximum(2.0 * inner, model.hidden_size) + inner))
+def _expert_buffers(model: ModelSpec, candidates: Candidates) -> FloatArray:
+    """Return what all experts of a step's tokens hold: gate and up, or their outputs; the product, or the inputs. [bytes]
+
+    Source:
+        TritonExperts.workspace_shapes of vLLM; six MoE start-ups of 0.19 agree within 0.06 GiB.
+    """
+    held = np.zeros(len(candidates))
+    if model.quantization is not None and model.quantization.method in _FUSED_EXPERTS:
+        return held
+    for block in model.blocks:
+        feed_forward = block.feed_forward
+        inner = feed_forward.expert_intermediate_size / candidates.tensor_parallel
+        values = np.maximum(inner, model.hidden_size) + np.maximum(2.0 * inner, model.hidden_size)
+        held = np.maximum(held, feed_forward.experts_per_token * values)
+    return np.asarray(held * value_bytes(model) * candidates.max_num_batched_tokens)

@@ -16,7 +16,7 @@ class MemoryPlan:
         kv_needed_bytes: KV cache of the planned concurrency at the planned sequence length.
         kv_capacity_bytes: KV cache the engine could reserve.
         activation_bytes: Peak of activations in the largest step.
-        overhead_bytes: Non-torch memory and graphs.
+        overhead_bytes: Non-torch memory, and graphs where they count against the engine's share.
         total_bytes: What the plan needs: weights, KV needed, activations, overhead.
         usable_bytes: What it may use, buffer and utilisation applied.
         fits: Whether total is within usable.

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID, uuid5
 
 from budsim.core.engines.candidates import Candidate, Candidates
+from budsim.core.hardware.visible import visible_share
 from budsim.core.memory.plan import MemoryPlan
 from budsim.core.predictors.protocol import BOUND_CODES, Interval, Predictions
 from budsim.core.search.fitness import Fitness
@@ -63,7 +64,7 @@ def gpu_memory_utilization(*, total_bytes: float, usable_bytes: float, device_by
     Args:
         total_bytes: What the plan needs. [bytes]
         usable_bytes: What it may use. [bytes]
-        device_bytes: The whole device, slices included. [bytes]
+        device_bytes: The whole device as its driver reports it, slices included. [bytes]
     """
     share = max(floor(1e4 * usable_bytes / device_bytes) / 1e4, total_bytes / device_bytes)
     return min(MOST_UTILIZATION, max(LEAST_UTILIZATION, share))
@@ -85,6 +86,7 @@ def _memory(part: Part, plan: MemoryPlan, index: int) -> MemoryBreakdown:
         gpu_memory_utilization=gpu_memory_utilization(
             total_bytes=total,
             usable_bytes=usable,
-            device_bytes=max(part.group.accelerator.memory_bytes, part.group.memory_bytes),  # the catalogue knows no memory of a CPU
+            # the catalogue knows no memory of a CPU
+            device_bytes=visible_share(part.group.accelerator) * max(part.group.accelerator.memory_bytes, part.group.memory_bytes),
         ),
     )
