@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 SAY := printf 'budsim: %s\n'
 
-.PHONY: install demo up test check bench clean
+.PHONY: install demo up test check bench bench-core clean
 install: $(STAMP)
 
 # Two makes at once take turns, where there is flock; the second finds the work done.
@@ -46,6 +46,9 @@ check: install
 
 bench: install
 	@$(BIN)/python -m benchmarks.stream
+
+bench-core: install
+	@$(BIN)/python -m benchmarks.core
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

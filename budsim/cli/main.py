@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from budsim.cli import admin, ask, clusters, database, dead_letters, doctor, memory, schemas, servers, tokens
+from budsim.cli import accuracy, admin, ask, clusters, database, dead_letters, doctor, memory, schemas, servers, tokens
 from budsim.cli.output import errors, one_line
 from budsim.core.errors import BudSimError, Unavailable
 
@@ -46,6 +46,8 @@ for command in (
     admin.settings,
 ):
     app.command()(command)
+app.command()(accuracy.accuracy)
+app.command()(accuracy.calibrate)
 
 
 def _show_version(wanted: bool) -> None:

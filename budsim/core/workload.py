@@ -1,9 +1,19 @@
 """The load a deployment must carry."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from math import ceil
 
 SEQUENCE_MARGIN = 1.1  # CONTRACT «Memory, cost»: room over the mean length
+BENCHMARK_ROUNDS = 10.0  # requests a user sends in the usual benchmark (InferenceX: ten prompts a user)
+
+
+class LoadMode(StrEnum):
+    """How requests come."""
+
+    CLOSED_LOOP = "closed_loop"  # each user sends the next request when the last is answered
+    STATIC_BATCH = "static_batch"  # one padded batch, begun and ended together
+    OPEN_LOOP = "open_loop"  # requests come at a rate, whoever waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +26,9 @@ class Workload:
         concurrency: Closed-loop users the whole deployment must carry; None when open loop.
         request_rate_per_s: Open-loop arrival rate. [requests/s]
         max_context_length: Cap of one sequence. [tokens]
+        mode: How requests come to one replica; a deployment's rate is turned into users before.
+        requests_per_user: Length of the run that a mean is taken over: the first of them all begin at once.
+        requests: Length of an open-loop run; None when it does not end.
     """
 
     input_tokens: int
@@ -23,6 +36,9 @@ class Workload:
     concurrency: int | None
     request_rate_per_s: float | None = None
     max_context_length: int | None = None
+    mode: LoadMode = LoadMode.CLOSED_LOOP
+    requests_per_user: float = BENCHMARK_ROUNDS
+    requests: float | None = None
 
     @property
     def sequence_tokens(self) -> int:

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from budsim.core.engines.candidates import Candidates
 from budsim.core.engines.spec import EngineKind
 from budsim.core.hardware.catalogue import catalogue
-from budsim.core.hardware.spec import DeviceType
-from budsim.core.latency.case import CONSTANTS
-from budsim.core.latency.efficiency import EFFICIENCIES
+from budsim.core.latency.constants import shipped_constants
 from budsim.core.latency.operators import touched_share
 from budsim.core.latency.scheduler import steady_latency
 from budsim.core.memory.analytic import AnalyticMemory
@@ -185,12 +183,12 @@ def test_one_expert_that_every_token_meets_is_a_dense_layer(lengths, row):
     routed = FeedForwardSpec(intermediate_size=0, experts=1, experts_per_token=1, expert_intermediate_size=14_336)
     single = replace(dense, blocks=(replace(dense.blocks[0], feed_forward=routed),))
     row = replace(row, data_parallel=1, expert_parallel=1)
-    even = replace(EFFICIENCIES[DeviceType.CUDA], per_routed_layer_s=0.0)
-    even = replace(even, expert_bandwidth=even.bandwidth)
     times = []
     for model in (dense, single):
         where = scenario(model=model, input_tokens=lengths[0], output_tokens=lengths[1])
-        case = replace(CONSTANTS.case(where, Candidates.from_rows([row])), efficiency=even)
+        case = shipped_constants().case(where, Candidates.from_rows([row]))
+        even = replace(case.efficiency, per_routed_layer_s=0.0, expert_compute=1.0, expert_bandwidth=case.efficiency.bandwidth)
+        case = replace(case, efficiency=even)
         times.append(steady_latency(case, MEMORY.plan(where, case.candidates)).tpot_s[0])
     # the router is a matter of 4,096 weights a layer, and the roofline of the parts may exceed that of their sum
     assert times[1] >= times[0] * (1 - 1e-9)

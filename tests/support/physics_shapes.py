@@ -18,13 +18,18 @@ IDEAL = Efficiency(
     compute_8bit=1.0,
     compute_4bit=1.0,
     bandwidth=1.0,
+    expert_compute=1.0,
     expert_bandwidth=1.0,
+    attention_compute=1.0,
+    attention_bandwidth=1.0,
+    reduce_bandwidth=1.0,
     per_layer_s=0.0,
     per_routed_layer_s=0.0,
+    per_folded_layer_s=0.0,
     per_reduce_s=0.0,
     per_chunk_layer_s=0.0,
 )
-FREE = Overheads(per_step_s=0.0, per_sequence_s=0.0, per_request_s=0.0, start_burst=0.0)
+FREE = Overheads(per_step_s=0.0, per_sequence_s=0.0, per_request_s=0.0, per_user_s=0.0, start_burst=0.0, prefill_apart=0.0)
 
 
 def gqa(*, query_heads: int = 32, kv_heads: int = 8, head_dim: int = 128, window: int | None = None) -> AttentionSpec:

@@ -33,6 +33,7 @@ class EngineProfile:
         version: Engine release the args are written for.
         image: Container image.
         preference: 0 is preferred; a tie-break after SLO and cost.
+        runtime: Name of the server that really runs, where it is none that BudSim recommends: its measurements are predicted all the same.
     """
 
     kind: EngineKind
@@ -45,6 +46,12 @@ class EngineProfile:
     reasoning_parser: str | None = None
     architecture_family: str | None = None
     chat_template: str | None = None
+    runtime: str | None = None
+
+    @property
+    def served_by(self) -> str:
+        """Name of the server that runs."""
+        return self.runtime or self.kind.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

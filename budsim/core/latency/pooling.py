@@ -3,7 +3,7 @@
 import numpy as np
 
 from budsim.core.latency.case import Case
-from budsim.core.latency.scheduler import Latency, prompt_time
+from budsim.core.latency.scheduler import Latency, demand_of, prompt_cost
 
 
 def pooled_latency(case: Case) -> Latency:
@@ -16,7 +16,7 @@ def pooled_latency(case: Case) -> Latency:
         PHYSICS 12: in a closed loop a request passes after one prompt of each other user; TTFT is the whole answer, TPOT nothing.
     """
     users = np.ceil(case.candidates.concurrency / case.candidates.data_parallel)
-    prompt = prompt_time(case)
+    prompt = prompt_cost(demand_of(case.scenario, case.candidates, users=users, slots=users), case.efficiency, case.overheads)
     queue = np.maximum(0.0, users - 1.0) * prompt.added_s / case.candidates.pipeline_parallel
     answered = case.overheads.per_request_s + prompt.alone_s + queue
     none = np.zeros(len(case.candidates))

@@ -6,7 +6,7 @@ import numpy as np
 
 from budsim.core.latency.case import Case
 from budsim.core.latency.scheduler import Latency
-from budsim.core.latency.steps import StepTime
+from budsim.core.latency.timing import StepTime
 
 # Hourly probes of 15 models of five providers (J. Wrede, «TTFT varies 13x across LLM providers», 2026): medians of 0.32…4.2 s to the
 # first token and, where more than a burst was measured, 25…250 tokens/s; the geometric middles of both.

@@ -1,4 +1,4 @@
-"""The roofline of one operator, and the rates a model's operators reach on a device."""
+"""The roofline of one operator, and the peaks a model's operators have on a device."""
 
 from typing import Final
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from budsim.core.engines.candidates import FloatArray
 from budsim.core.hardware.spec import Accelerator
-from budsim.core.latency.efficiency import Efficiency
+from budsim.core.latency.columns import Figure, Lane
 from budsim.core.model.spec import ModelSpec, Precision
 
 # PHYSICS 15: weights narrower than the numbers they are multiplied in pay 10–30 % for being widened; the middle
 WIDENING_SHARE: Final = 0.8
 
 
-def operator_time_s(flop: FloatArray, moved_bytes: FloatArray, *, flop_per_s: float, bytes_per_s: float) -> FloatArray:
+def operator_time_s(flop: FloatArray, moved_bytes: FloatArray, *, flop_per_s: Figure, bytes_per_s: Figure) -> FloatArray:
     """Return max(work / rate, traffic / bandwidth), shape (n,). [s]
 
     Args:
@@ -51,25 +51,36 @@ def peak_flop_per_s(device: Accelerator, model: ModelSpec) -> float:
     return peaks.get(computing_precision(device, model)) or device.fp16_flop_per_s
 
 
-def dense_flop_per_s(device: Accelerator, model: ModelSpec, efficiency: Efficiency) -> float:
-    """Return the rate of the linear layers every token meets, which a format of the experts alone leaves as they are. [FLOP/s]"""
-    quantization = model.quantization
-    if quantization is not None and quantization.experts_only:
-        return device.fp16_flop_per_s * efficiency.compute
-    return linear_flop_per_s(device, model, efficiency)
+def dense_peak_flop_per_s(device: Accelerator, model: ModelSpec) -> float:
+    """Return the peak of the linear layers every token meets, which a format of the experts alone leaves as they are. [FLOP/s]"""
+    return device.fp16_flop_per_s if _experts_only(model) else linear_peak_flop_per_s(device, model)
 
 
-def linear_flop_per_s(device: Accelerator, model: ModelSpec, efficiency: Efficiency) -> float:
-    """Return the rate the quantised linear layers reach. [FLOP/s]
+def linear_peak_flop_per_s(device: Accelerator, model: ModelSpec) -> float:
+    """Return the peak of the quantised linear layers. [FLOP/s]
 
     Source:
-        Shares of `efficiency`; PHYSICS 15 for weights that are widened before they are multiplied.
+        PHYSICS 15 for weights that are widened before they are multiplied.
     """
-    precision = computing_precision(device, model)
-    shares = {
-        Precision.FP8: efficiency.compute_8bit,
-        Precision.INT8: efficiency.compute_8bit,
-        Precision.FP4: efficiency.compute_4bit,
-    }
-    widened = model.quantization is not None and precision not in shares
-    return peak_flop_per_s(device, model) * shares.get(precision, efficiency.compute) * (WIDENING_SHARE if widened else 1.0)
+    widened = model.quantization is not None and lane_of(device, model) is Lane.WIDE
+    return peak_flop_per_s(device, model) * (WIDENING_SHARE if widened else 1.0)
+
+
+def lane_of(device: Accelerator, model: ModelSpec) -> Lane:
+    """Return the width of the numbers the quantised linear layers are multiplied in."""
+    match computing_precision(device, model):
+        case Precision.FP8 | Precision.INT8:
+            return Lane.EIGHT
+        case Precision.FP4 | Precision.INT4:
+            return Lane.FOUR
+        case _:
+            return Lane.WIDE
+
+
+def dense_lane_of(device: Accelerator, model: ModelSpec) -> Lane:
+    """Return the width of the numbers the layers every token meets are multiplied in."""
+    return Lane.WIDE if _experts_only(model) else lane_of(device, model)
+
+
+def _experts_only(model: ModelSpec) -> bool:
+    return model.quantization is not None and model.quantization.experts_only

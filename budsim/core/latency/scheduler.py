@@ -4,13 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from budsim.core.engines.candidates import FloatArray
+from budsim.core.engines.candidates import BoolArray, Candidates, FloatArray
 from budsim.core.engines.spec import Scenario
 from budsim.core.latency.case import Case
-from budsim.core.latency.steps import StepTime, chunk_overhead_s, decode_step, prefill, prompt_chunks
+from budsim.core.latency.demand import Demand
+from budsim.core.latency.efficiency import Efficiency
+from budsim.core.latency.overheads import Overheads
+from budsim.core.latency.steps import decode_demand, peaks_of, prompt_chunks, prompt_demand
+from budsim.core.latency.timing import StepTime, attention_s, decode_time, dispatch_s, prompt_time
 from budsim.core.memory.plan import MemoryPlan
 from budsim.core.memory.stages import stage_share
 from budsim.core.model.kv_cache import kv_bytes_per_sequence
+from budsim.core.workload import LoadMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +29,24 @@ class Latency:
     step: StepTime  # what every token, or the whole prompt of a pooled request, takes
     running: FloatArray  # sequences that run at once on one data-parallel rank
     prefill_share: FloatArray  # share of a decode step that prompts of others take
+    saturated: BoolArray | None = None  # of an open loop: more requests come than can be answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PromptTime:
-    """What one prompt costs: alone, and added to the steps of others, shape (n,). [s]"""
+class PromptCost:
+    """What one prompt costs, shape (n,). [s]
+
+    Attributes:
+        alone_s: Run alone.
+        added_s: Added to the steps of others, when prompts come as often as they do in the steady state.
+        queued_s: The same in a queue so long that every step takes as many prompts as it may.
+        step: All its chunks.
+    """
 
     alone_s: FloatArray
     added_s: FloatArray
-    step: StepTime  # all its chunks
+    queued_s: FloatArray
+    step: StepTime
 
 
 def steady_latency(case: Case, memory: MemoryPlan) -> Latency:
@@ -41,26 +55,83 @@ def steady_latency(case: Case, memory: MemoryPlan) -> Latency:
     Args:
         case: Candidates and constants.
         memory: Bounds the sequences that run at once.
+    """
+    users = np.ceil(case.candidates.concurrency / case.candidates.data_parallel)
+    demand = demand_of(case.scenario, case.candidates, users=users, slots=running_slots(case.scenario, case.candidates, memory))
+    return closed_loop(demand, case.efficiency, case.overheads)
+
+
+def demand_of(scenario: Scenario, candidates: Candidates, *, users: FloatArray, slots: FloatArray) -> Demand:
+    """Return what a load asks of one data-parallel rank of every candidate.
+
+    Each pipeline stage has its own part of the sequences in hand.
+
+    Args:
+        scenario: Model, device and request shape.
+        candidates: Columns of shape (n,).
+        users: Users of one rank, shape (n,).
+        slots: Sequences it can run at once, shape (n,).
 
     Source:
-        PHYSICS 11 and 12: TPOT = T_dec(B, S̄) + B·T_pf/O; B = min(C, max_num_seqs, KV capacity); who does not run waits. Every slot
-        turns over once per request, so users beyond the slots wait (C − B)/B services, and a request meets the prompt of each other
-        slot once: `prompts_ahead` of them before its first token, the rest between its tokens.
+        PHYSICS 8 and 12: B = min(C, max_num_seqs, KV capacity).
     """
-    steps = case.scenario.workload.output_tokens - 1.0
-    users = np.ceil(case.candidates.concurrency / case.candidates.data_parallel)
-    slots = running_slots(case, memory)
+    count, workload = len(candidates), scenario.workload
+    prompt = np.full(count, float(workload.input_tokens))
+    part = np.maximum(1.0, np.minimum(users, slots) / candidates.pipeline_parallel)
+    return Demand(
+        peaks=peaks_of(scenario),
+        decode=decode_demand(scenario, candidates, sequences=part, context=np.full(count, mean_context(scenario))),
+        prompt=prompt_demand(scenario, candidates, prompt=prompt),
+        users=users,
+        slots=slots,
+        stages=candidates.pipeline_parallel.astype(np.float64),
+        crowd=_crowd(scenario, candidates, users=users, slots=slots),
+        chunks=prompt_chunks(candidates, prompt),
+        step_share=np.minimum(1.0, prompt / candidates.max_num_batched_tokens),
+        output_tokens=float(workload.output_tokens),
+        rounds=float(workload.requests_per_user),
+    )
+
+
+def _crowd(scenario: Scenario, candidates: Candidates, *, users: FloatArray, slots: FloatArray) -> FloatArray:
+    """Return the sequences whose prompts stand in each other's way."""
     running = np.minimum(users, slots)
-    decode, prompt = _decode(case, running), prompt_time(case)
-    others = np.maximum(0.0, running - 1.0)
-    added = prompt.added_s / case.candidates.pipeline_parallel
+    if not scenario.model.is_moe:
+        return running
+    ranks = candidates.data_parallel.astype(np.float64)
+    together = ranks * running if scenario.workload.mode is LoadMode.OPEN_LOOP else np.minimum(candidates.concurrency, ranks * slots)
+    return np.where(ranks > 1.0, together, running)
+
+
+def closed_loop(demand: Demand, efficiency: Efficiency, overheads: Overheads) -> Latency:
+    """Return the latencies of users who each send the next request when the last is answered.
+
+    Source:
+        PHYSICS 11 and 12: TPOT = T_dec(B, S̄) + B·T_pf/O; who does not run waits. Every slot turns over once per request, so users beyond
+        the slots wait (C − B)/B services, and a request meets the prompt of each other slot once: `prompts_ahead` of them before its
+        first token, the rest between its tokens.
+    """
+    running = demand.running
+    decode = decode_time(demand.decode, demand.peaks, efficiency, overheads)
+    prompt = prompt_cost(demand, efficiency, overheads)
+    steps = demand.output_tokens - 1.0
+    others = np.maximum(0.0, demand.crowd - 1.0)
+    added = prompt.added_s / demand.stages
     ahead = prompts_ahead(others, prompt_s=added, decode_s=steps * decode.total_s)
-    shared = (others - ahead) * added / max(1.0, steps)
+    shared = (others - ahead) * added / np.maximum(1.0, steps)
     tpot = decode.total_s + shared
-    # an arrival finds a step half done when others run; the prompt it may hold is among those ahead
-    joining = np.where(others > 0.0, 0.5 * decode.total_s, 0.0)
-    first = case.overheads.per_request_s + joining + (ahead + case.overheads.start_burst * others) * added + prompt.alone_s
-    queue = np.maximum(0.0, users - slots) / slots * (first + steps * tpot)
+    # an arrival finds a step half done when others run; the prompt it may hold is among those ahead. Each of its own chunks shares its
+    # step with the tokens of the others.
+    beside = attention_s(demand.decode, demand.peaks, efficiency) + demand.decode.sequences * overheads.per_sequence_s
+    joining = np.where(others > 0.0, 0.5 * decode.total_s + demand.chunks * beside, 0.0)
+    first = (
+        overheads.per_request_s
+        + joining
+        + ahead * added
+        + prompt.alone_s
+        + start_burst_s(others, prompt.queued_s / demand.stages, demand, overheads)
+    )
+    queue = np.maximum(0.0, demand.users - demand.slots) / demand.slots * (first + steps * tpot)
     ttft = queue + first
     return Latency(
         ttft_s=ttft,
@@ -71,6 +142,17 @@ def steady_latency(case: Case, memory: MemoryPlan) -> Latency:
         running=running,
         prefill_share=shared / tpot,
     )
+
+
+def start_burst_s(others: FloatArray, queued_s: FloatArray, demand: Demand, overheads: Overheads) -> FloatArray:
+    """Return what the common start of all users adds to the mean first token of a run, shape (n,). [s]
+
+    In the first of `rounds` requests all prompts stand in one queue, where a request waits for half of them.
+
+    Source:
+        PHYSICS 12: a burst of C arrivals waits (C − 1)/2 prefills on average.
+    """
+    return np.asarray(overheads.start_burst / demand.rounds * others / 2.0 * (queued_s + overheads.per_user_s))
 
 
 def prompts_ahead(others: FloatArray, *, prompt_s: FloatArray, decode_s: FloatArray) -> FloatArray:
@@ -90,16 +172,18 @@ def prompts_ahead(others: FloatArray, *, prompt_s: FloatArray, decode_s: FloatAr
     return np.asarray(others * prompt_s / (prompt_s + decode_s))
 
 
-def running_slots(case: Case, memory: MemoryPlan) -> FloatArray:
+def running_slots(scenario: Scenario, candidates: Candidates, memory: MemoryPlan) -> FloatArray:
     """Return the sequences that one data-parallel rank can run at once, at least 1, shape (n,).
 
     Memory is planned for full sequences; running ones are on average half way through their output.
     """
-    model, candidates = case.scenario.model, case.candidates
     whole = kv_bytes_per_sequence(
-        model, tokens=mean_context(case.scenario), tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes
+        scenario.model,
+        tokens=mean_context(scenario),
+        tensor_parallel=candidates.tensor_parallel,
+        bytes_per_value=candidates.kv_width_bytes,
     )
-    sequence = stage_share(model, candidates, whole)
+    sequence = stage_share(scenario.model, candidates, whole)
     held = np.where(sequence > 0.0, np.floor(memory.kv_capacity_bytes / np.maximum(sequence, 1.0)), candidates.max_num_seqs)
     return np.maximum(1.0, np.minimum(candidates.max_num_seqs, held))
 
@@ -109,25 +193,25 @@ def mean_context(scenario: Scenario) -> float:
     return scenario.workload.input_tokens + scenario.workload.output_tokens / 2.0
 
 
-def _decode(case: Case, running: FloatArray) -> StepTime:
-    """Return the time between two tokens of a sequence; each pipeline stage has its own part of the sequences in hand.
-
-    Source:
-        PHYSICS 8.
-    """
-    part = np.maximum(1.0, running / case.candidates.pipeline_parallel)
-    return decode_step(case, sequences=part, context=np.full(len(case.candidates), mean_context(case.scenario)))
-
-
-def prompt_time(case: Case) -> PromptTime:
+def prompt_cost(demand: Demand, efficiency: Efficiency, overheads: Overheads) -> PromptCost:
     """Return a prompt's time: its chunks follow each other through the stages, one stage apart.
 
+    What a step that holds prompts costs beside their work is paid once however many prompts share the step.
+
     Source:
-        PHYSICS 8 and 11: the marginal prefill is its work without the weight reads.
+        PHYSICS 8 and 11: the marginal prefill is its work without the weight reads. vLLM and TensorRT-LLM put prompts into the steps of
+        running sequences; SGLang and TGI run them in steps of their own, which read the weights again.
     """
-    prompt = np.full(len(case.candidates), float(case.scenario.workload.input_tokens))
-    whole = prefill(case, prompt=prompt)
-    chunks = prompt_chunks(case.candidates, prompt)
-    stages = case.candidates.pipeline_parallel
-    added = whole.compute_s + whole.communication_s + chunks * chunk_overhead_s(case)
-    return PromptTime(alone_s=whole.total_s * (chunks + stages - 1.0) / (chunks * stages), added_s=added, step=whole)
+    whole = prompt_time(demand.prompt, demand.peaks, efficiency, overheads)
+    marginal = whole.compute_s + whole.communication_s
+    apart = overheads.prefill_apart * (whole.total_s - marginal - dispatch_s(demand.prompt, efficiency))
+    step = (dispatch_s(demand.prompt, efficiency) + np.maximum(0.0, apart)) / demand.chunks
+    arrivals = (demand.crowd - 1.0) / np.maximum(1.0, demand.output_tokens - 1.0)
+    fewest = np.where(demand.chunks > 1.0, demand.chunks, demand.step_share)
+    steps = np.where(demand.chunks > 1.0, demand.chunks, np.clip(1.0 / np.maximum(1.0, arrivals), fewest, 1.0))
+    return PromptCost(
+        alone_s=whole.total_s * (demand.chunks + demand.stages - 1.0) / (demand.chunks * demand.stages),
+        added_s=marginal + steps * step,
+        queued_s=marginal + fewest * step,
+        step=whole,
+    )

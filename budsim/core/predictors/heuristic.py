@@ -4,14 +4,18 @@ import numpy as np
 
 from budsim.core.engines.candidates import Candidates, IntArray
 from budsim.core.engines.spec import Scenario
-from budsim.core.latency.case import CONSTANTS, Case, Constants
+from budsim.core.latency.case import Case
+from budsim.core.latency.constants import Constants, shipped_constants
+from budsim.core.latency.open_loop import open_latency
 from budsim.core.latency.pooling import pooled_latency
 from budsim.core.latency.proxied import proxied_latency
 from budsim.core.latency.scheduler import Latency, steady_latency
+from budsim.core.latency.static_batch import static_latency
 from budsim.core.memory.plan import MemoryModel, MemoryPlan
 from budsim.core.model.spec import ModelKind
 from budsim.core.predictors.intervals import bands_of
 from budsim.core.predictors.protocol import BOUND_CODES, Bound, Method, Predictions
+from budsim.core.workload import LoadMode
 
 QUEUED_SHARE = 0.5  # waiting is what bounds a candidate from this share of its latency on
 
@@ -19,9 +23,9 @@ QUEUED_SHARE = 0.5  # waiting is what bounds a candidate from this share of its 
 class HeuristicPredictor:
     """Physics alone."""
 
-    def __init__(self, *, memory: MemoryModel, constants: Constants = CONSTANTS) -> None:
+    def __init__(self, *, memory: MemoryModel, constants: Constants | None = None) -> None:
         self._memory = memory
-        self._constants = constants
+        self._constants = constants or shipped_constants()
 
     @property
     def method(self) -> Method:
@@ -42,7 +46,7 @@ class HeuristicPredictor:
         """
         plan = self._memory.plan(scenario, candidates)
         latency = _latency(self._constants.case(scenario, candidates), plan)
-        bands = bands_of(scenario)
+        bands = bands_of(scenario, self._constants)
         throughput = scenario.workload.output_tokens / latency.e2e_s
         return Predictions(
             ttft_s=latency.ttft_s,
@@ -53,6 +57,8 @@ class HeuristicPredictor:
             ttft_interval_s=bands.ttft.around(latency.ttft_s),
             throughput_interval=bands.e2e.inverse().around(throughput),
             e2e_interval_s=bands.e2e.around(latency.e2e_s),
+            tpot_interval_s=bands.tpot.around(latency.tpot_s),
+            saturated=latency.saturated,
         )
 
 
@@ -77,8 +83,18 @@ def bound_codes(candidates: Candidates, plan: MemoryPlan, latency: Latency) -> I
 def _latency(case: Case, plan: MemoryPlan) -> Latency:
     match case.scenario.model.kind:
         case ModelKind.DECODER:
-            return steady_latency(case, plan)
+            return _decoded(case, plan)
         case ModelKind.ENCODER | ModelKind.EMBEDDING:
             return pooled_latency(case)
         case ModelKind.PROPRIETARY:
             return proxied_latency(case)
+
+
+def _decoded(case: Case, plan: MemoryPlan) -> Latency:
+    match case.scenario.workload.mode:
+        case LoadMode.CLOSED_LOOP:
+            return steady_latency(case, plan)
+        case LoadMode.STATIC_BATCH:
+            return static_latency(case)
+        case LoadMode.OPEN_LOOP:
+            return open_latency(case, plan)

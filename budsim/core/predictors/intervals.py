@@ -1,4 +1,4 @@
-"""How far a measurement may lie from the analytic prediction: bands of factors, wider where nothing was measured."""
+"""How far a measurement may lie from the analytic prediction: bands of factors, wider the farther a run is from the data."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,6 +6,7 @@ from typing import Final
 from budsim.core.engines.candidates import FloatArray
 from budsim.core.engines.spec import EngineKind, Scenario
 from budsim.core.hardware.spec import DeviceType
+from budsim.core.latency.constants import Constants
 from budsim.core.latency.proxied import API_SPREAD
 from budsim.core.predictors.protocol import Interval
 
@@ -25,27 +26,47 @@ class Band:
         """Return the band of the reciprocal: a rate from a time."""
         return Band(low=1.0 / self.high, high=1.0 / self.low)
 
+    def wider(self, other: "Band") -> "Band":
+        """Return the band that holds both."""
+        return Band(low=min(self.low, other.low), high=max(self.high, other.high))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bands:
-    """Bands of the two measured times; E2E holds for its reciprocal, throughput, too."""
+    """Bands of the measured times; E2E holds for its reciprocal, throughput, too."""
 
     ttft: Band
+    tpot: Band
     e2e: Band
 
 
-# 5 % and 95 % quantiles of measured / predicted over 1,146 closed-loop rows of vLLM and SGLang on NVIDIA, AMD and Gaudi devices, those the
-# constants were fitted to among them
-_MEASURED: Final = Bands(ttft=Band(low=0.52, high=3.0), e2e=Band(low=0.73, high=1.5))
-# PHYSICS «What accuracy is known to be possible»: ×/÷1.8 where the data does not reach; TTFT wider in the same measure as above
-_UNMEASURED: Final = Bands(ttft=Band(low=1 / 4.0, high=4.0), e2e=Band(low=1 / 1.8, high=1.8))
-_PROXIED: Final = Bands(ttft=Band(low=1 / API_SPREAD, high=API_SPREAD), e2e=Band(low=1 / API_SPREAD, high=API_SPREAD))
-_MEASURED_ENGINES: Final = frozenset({EngineKind.VLLM, EngineKind.SGLANG})
+# PHYSICS «What accuracy is known to be possible»: ×/÷1.8 where the data does not reach; TTFT wider in the same measure
+_FAR: Final = Band(low=1 / 1.8, high=1.8)
+_FAR_TTFT: Final = Band(low=1 / 4.0, high=4.0)
+_HOSTED: Final = Band(low=1 / API_SPREAD, high=API_SPREAD)
 
 
-def bands_of(scenario: Scenario) -> Bands:
-    """Return the bands that hold for an engine on a device family."""
+def bands_of(scenario: Scenario, constants: Constants) -> Bands:
+    """Return the bands that hold for a run: by what of it the constants were fitted to.
+
+    Where model, device and engine were measured, as wide as for unseen points of such; where the model was not, as for held-out
+    architectures; where device or engine was not, as for held-out devices; on families that were never measured wider still.
+
+    Source:
+        Quantiles of measured / predicted in the cross-validation that `budsim calibrate` writes.
+    """
     if scenario.engine.kind is EngineKind.LITELLM:
-        return _PROXIED
-    measured = scenario.engine.kind in _MEASURED_ENGINES and scenario.device.device_type is not DeviceType.CPU
-    return _MEASURED if measured else _UNMEASURED
+        return Bands(ttft=_HOSTED, tpot=_HOSTED, e2e=_HOSTED)
+    far = _stored(constants, "device")
+    seen = constants.seen
+    if scenario.engine.served_by not in seen.engines or scenario.device.device_type in (DeviceType.CPU, DeviceType.HPU):
+        return Bands(ttft=far.ttft.wider(_FAR_TTFT), tpot=far.tpot.wider(_FAR), e2e=far.e2e.wider(_FAR))
+    if scenario.device.name not in seen.devices:
+        return far
+    shape = f"{scenario.model.layers}x{scenario.model.hidden_size}"
+    return _stored(constants, "point" if shape in seen.shapes else "architecture")
+
+
+def _stored(constants: Constants, split: str) -> Bands:
+    ttft, tpot, e2e = (Band(low=low, high=high) for low, high in (constants.bands[split][name] for name in ("ttft", "tpot", "e2e")))
+    return Bands(ttft=ttft, tpot=tpot, e2e=e2e)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from budsim.core.engines.candidates import Candidates, FloatArray, IntArray
+from budsim.core.engines.candidates import BoolArray, Candidates, FloatArray, IntArray
 from budsim.core.engines.spec import Scenario
 
 
@@ -47,6 +47,8 @@ class Predictions:
         e2e_s: Arrival to last token, mean. [s]
         throughput_per_user: Output tokens/s one user sees: output tokens / E2E. [tokens/s]
         bound: Codes of BOUND_CODES.
+        tpot_interval_s: None from a method without one. [s]
+        saturated: Whether more requests come than can be answered; None where the load is closed.
     """
 
     ttft_s: FloatArray
@@ -57,6 +59,8 @@ class Predictions:
     ttft_interval_s: Interval
     throughput_interval: Interval
     e2e_interval_s: Interval
+    tpot_interval_s: Interval | None = None
+    saturated: BoolArray | None = None
 
 
 class Predictor(Protocol):

@@ -19,7 +19,8 @@ def take(table: Table, where: IntArray) -> Table:
     columns: dict[str, Any] = {}
     for field in fields(table):
         column = getattr(table, field.name)
-        columns[field.name] = take(column, where) if isinstance(column, Interval) else column[where]
+        if column is not None:  # a figure the method does not have
+            columns[field.name] = take(column, where) if isinstance(column, Interval) else column[where]
     return replace(table, **columns)
 
 

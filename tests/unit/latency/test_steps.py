@@ -5,17 +5,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from budsim.core.latency.collectives import all_reduce_s
-from budsim.core.latency.roofline import WIDENING_SHARE, dense_flop_per_s, linear_flop_per_s
-from budsim.core.latency.steps import decode_step, prefill
+from budsim.core.engines.candidates import Candidates
+from budsim.core.latency.collectives import ring_bytes
+from budsim.core.latency.roofline import WIDENING_SHARE, dense_peak_flop_per_s, linear_peak_flop_per_s
+from budsim.core.latency.steps import decode_demand, peaks_of, prompt_demand
+from budsim.core.latency.timing import decode_time, prompt_time
 from budsim.core.model.quantize import quantize
 from budsim.core.model.spec import Quantization
-from tests.support.physics_shapes import IDEAL, candidate, device, gqa, ideal, llama_8b, mixtral, scenario
+from tests.support.physics_shapes import FREE, IDEAL, candidate, device, gqa, ideal, llama_8b, mixtral, scenario
 
 
 def decoded(where, *rows, sequences=1.0, context=0.0):
     n = len(rows)
-    return decode_step(ideal(where, *rows), sequences=np.full(n, sequences), context=np.full(n, context))
+    demand = decode_demand(where, Candidates.from_rows(rows), sequences=np.full(n, sequences), context=np.full(n, context))
+    return decode_time(demand, peaks_of(where), IDEAL, FREE)
+
+
+def prefilled(where, row, tokens):
+    demand = prompt_demand(where, Candidates.from_rows([row]), prompt=np.array([tokens]))
+    return prompt_time(demand, peaks_of(where), IDEAL, FREE)
 
 
 def test_one_token_costs_the_weights_once_over_the_bandwidth():
@@ -36,13 +44,13 @@ def test_the_cache_is_read_once_a_token():
 def test_a_prompt_costs_its_work_over_the_peak():
     # linear 2·6,979,321,856·1000 = 1.395864e13; ÷ 312e12 = 44.739 ms
     # attention 4·32·128·(1000²/2)·32 layers = 2.62144e11 FLOP → 0.8402 ms; the LM head is bound by its 1.0507e9 B → 0.5153 ms
-    time = prefill(ideal(scenario(), candidate()), prompt=np.array([1000.0]))
+    time = prefilled(scenario(), candidate(), 1000.0)
     assert time.total_s[0] == pytest.approx(46.094e-3, rel=1e-4)
 
 
 def test_a_prompt_in_chunks_reads_the_weights_again():
-    whole = prefill(ideal(scenario(), candidate(max_num_batched_tokens=64)), prompt=np.array([64.0]))
-    four = prefill(ideal(scenario(), candidate(max_num_batched_tokens=16)), prompt=np.array([64.0]))
+    whole = prefilled(scenario(), candidate(max_num_batched_tokens=64), 64.0)
+    four = prefilled(scenario(), candidate(max_num_batched_tokens=16), 64.0)
     # 64 tokens are bound by weights (64·2·P / 312e12 = 2.9 ms < 6.8 ms), so four chunks of 16 cost three times 13,958,643,712 B more,
     # and 1.5 times the 64·131,072 B of cache: (41,875,931,136 + 12,582,912) / 2.039e12 = 20.543 ms, attention itself staying below
     assert four.bandwidth_s[0] - whole.bandwidth_s[0] == pytest.approx(20.543e-3, rel=1e-3)
@@ -70,8 +78,8 @@ def test_a_format_of_the_experts_alone_leaves_the_other_layers_wide():
     step = decoded(scenario(model=narrow), candidate())
     assert step.bandwidth_s[0] == pytest.approx((8_675_917_824 + 262_144_000) / 2.039e12, rel=1e-6)
     # and they are multiplied as they are, while the experts' weights are widened first
-    assert dense_flop_per_s(device(), narrow, IDEAL) == 312e12
-    assert linear_flop_per_s(device(), narrow, IDEAL) == pytest.approx(312e12 * WIDENING_SHARE)
+    assert dense_peak_flop_per_s(device(), narrow) == 312e12
+    assert linear_peak_flop_per_s(device(), narrow) == pytest.approx(312e12 * WIDENING_SHARE)
 
 
 def test_expert_parallel_waits_for_the_heaviest_rank():
@@ -94,10 +102,10 @@ def test_a_single_device_does_not_communicate():
     assert decoded(scenario(), candidate()).communication_s[0] == 0.0
 
 
-def test_ring_all_reduce():
-    # 2·(3/4)·1e6 B / 3e11 B/s = 5 µs, and 5 µs latency
-    rows = ideal(scenario(), candidate(tensor_parallel=4)).candidates
-    assert all_reduce_s(np.array([1e6]), rows, device().intra_node, per_reduce_s=0.0)[0] == pytest.approx(10e-6)
+def test_a_ring_sends_twice_what_is_not_its_own_share():
+    # 2·(3/4)·1e6 B over four devices, nothing from a single one
+    rows = ideal(scenario(), candidate(tensor_parallel=4), candidate()).candidates
+    assert ring_bytes(rows, np.array([1e6, 1e6])) == pytest.approx([1.5e6, 0.0])
 
 
 def test_a_window_caps_what_attention_reads():
@@ -118,9 +126,9 @@ def test_heads_beyond_the_kv_heads_are_replicated():
 
 
 def test_narrow_weights_without_a_narrow_path_are_widened():
-    plain = linear_flop_per_s(device(), llama_8b(), IDEAL)
+    plain = linear_peak_flop_per_s(device(), llama_8b())
     assert plain == 312e12
-    assert linear_flop_per_s(device(), quantize(llama_8b(), "fp8"), IDEAL) == pytest.approx(plain * WIDENING_SHARE)  # A100 has no fp8
+    assert linear_peak_flop_per_s(device(), quantize(llama_8b(), "fp8")) == pytest.approx(plain * WIDENING_SHARE)  # A100 has no fp8
     hopper = replace(device(), fp8_flop_per_s=1979e12)
-    assert linear_flop_per_s(hopper, quantize(llama_8b(), "fp8"), IDEAL) == 1979e12
-    assert linear_flop_per_s(hopper, quantize(llama_8b(), "awq"), IDEAL) == pytest.approx(plain * WIDENING_SHARE)
+    assert linear_peak_flop_per_s(hopper, quantize(llama_8b(), "fp8")) == 1979e12
+    assert linear_peak_flop_per_s(hopper, quantize(llama_8b(), "awq")) == pytest.approx(plain * WIDENING_SHARE)

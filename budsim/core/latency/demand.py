@@ -1,0 +1,104 @@
+"""What one run asks of devices and engine, free of any constant: columns that runs of different models and devices share.
+
+Constants meet a demand in `timing.py`. Kept apart, thousands of unlike runs are timed in one pass, which is how constants are fitted.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from budsim.core.engines.candidates import FloatArray, IntArray
+from budsim.core.latency.columns import Figure
+from budsim.core.latency.operators import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peaks:
+    """Peak rates of one device and its links. [FLOP/s, bytes/s, s]
+
+    Attributes:
+        dense_flop_per_s: Peak for the linear layers every token meets, the price of widening narrow weights included.
+        expert_flop_per_s: The same for routed experts.
+        plain_flop_per_s: 16-bit peak: attention and LM head.
+        dense_lane: Lane of the dense linear layers; `expert_lane` that of the experts.
+    """
+
+    dense_flop_per_s: Figure
+    expert_flop_per_s: Figure
+    plain_flop_per_s: Figure
+    bytes_per_s: Figure
+    dense_lane: int | IntArray
+    expert_lane: int | IntArray
+    link_bytes_per_s: Figure
+    link_latency_s: Figure
+    hop_bytes_per_s: Figure
+    hop_latency_s: Figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDemand:
+    """Work, traffic and counts of one decode step, or of a whole prompt, on one device, shape (n,).
+
+    Attributes:
+        ring_bytes: What one all-reduce puts on the link. [bytes]
+        reduces: All-reduces; none on a single device.
+        hop_bytes: What passes between two pipeline stages. [bytes]
+        hops: Crossings between stages.
+        exchange_bytes: What dispatch and combine of experts put on the link, all layers. [bytes]
+        exchanges: Their number, each paying the link's latency twice.
+        layers: Layers run; `routed_layers` those with experts, `folded_layers` those of latent or linear attention.
+        steps: Steps: 1, or the chunks of a prompt.
+        sequences: Sequences that get a token.
+    """
+
+    dense: Work
+    experts: Work
+    head: Work
+    attention: Work
+    ring_bytes: FloatArray
+    reduces: FloatArray
+    hop_bytes: FloatArray
+    hops: FloatArray
+    exchange_bytes: FloatArray
+    exchanges: FloatArray
+    layers: FloatArray
+    routed_layers: FloatArray
+    folded_layers: FloatArray
+    steps: FloatArray
+    sequences: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """One closed loop, or one batch, on each data-parallel rank of a replica, shape (n,).
+
+    Attributes:
+        decode: One step of the running sequences at their mean length.
+        prompt: One prompt, all its chunks.
+        users: Users of one rank.
+        slots: Sequences it can run at once.
+        stages: Pipeline stages.
+        crowd: Sequences whose prompts stand in each other's way: those of one rank, and of all ranks that share the experts, for these
+            take every step together.
+        chunks: Steps a prompt is spread over.
+        step_share: Share of a step's token budget that a prompt takes, at most 1.
+        output_tokens: Tokens of an answer. [tokens]
+        rounds: Requests each user sends in the run, whose first round begins all at once.
+    """
+
+    peaks: Peaks
+    decode: StepDemand
+    prompt: StepDemand
+    users: FloatArray
+    slots: FloatArray
+    stages: FloatArray
+    crowd: FloatArray
+    chunks: FloatArray
+    step_share: FloatArray
+    output_tokens: Figure
+    rounds: Figure
+
+    @property
+    def running(self) -> FloatArray:
+        """Sequences that run at once on one rank."""
+        return np.minimum(self.users, self.slots)

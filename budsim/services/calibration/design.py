@@ -1,0 +1,104 @@
+"""Which constants are fitted: a base for every field, and shrunken effects of what runs have in common."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from budsim.core.engines.candidates import FloatArray, IntArray
+from budsim.core.latency.constants import ENGINE_COSTS, FACTORS, FIELDS, LAYER_COSTS
+
+# Where the fit starts and what it is drawn to [1, s]: kernels as measured; PHYSICS 10 for layers (32 µs), steps (126 µs), sequences,
+# requests (15.6 ms) and dispatch in prefill (0.8 ms a layer before the compiled graphs of vLLM V1, less since).
+PRIOR: Final[Mapping[str, float]] = {
+    "compute": 0.85,
+    "bandwidth": 0.95,
+    "expert_compute": 0.7,
+    "expert_bandwidth": 0.8,
+    "attention_compute": 1.0,
+    "attention_bandwidth": 0.9,
+    "reduce_bandwidth": 0.9,
+    "per_layer_s": 25e-6,
+    "per_routed_layer_s": 25e-6,
+    "per_folded_layer_s": 25e-6,
+    "per_reduce_s": 5e-6,
+    "per_chunk_layer_s": 100e-6,
+    "per_step_s": 126e-6,
+    "per_sequence_s": 4.4e-6,
+    "per_request_s": 20e-3,
+    "per_user_s": 1e-3,
+    "start_burst": 2.0,
+}
+# Standard deviations of logarithms: how far a base may lie from its prior, and how far runs of a kind may lie from the base.
+BASE_SPREAD: Final = 0.7
+KERNEL_SPREAD: Final = 0.2  # kernels were measured on their own; what serving adds to them is small
+_EFFECTS: Final[Mapping[str, tuple[tuple[str, ...], float]]] = {
+    "family": (FACTORS + LAYER_COSTS, 0.15),
+    "architecture": (FACTORS, 0.1),
+    "engine": (FIELDS, 0.2),
+    "generation": (FIELDS, 0.1),
+    "code": (LAYER_COSTS + ENGINE_COSTS, 0.7),
+}
+assert set(PRIOR) == set(FACTORS + LAYER_COSTS + ENGINE_COSTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """Columns of the fit.
+
+    Attributes:
+        names: Key and field of each column; the key of a base is empty.
+        member: Whether a run has a column's key, shape (runs, columns).
+        field: Index into FIELDS of each column, shape (columns,).
+        centre: What each column is drawn to, shape (columns,).
+        spread: How far it may lie from it, shape (columns,).
+    """
+
+    names: tuple[tuple[str, str], ...]
+    member: FloatArray
+    field: IntArray
+    centre: FloatArray
+    spread: FloatArray
+
+
+def design_of(keys: Sequence[tuple[str, ...]]) -> Design:
+    """Return the columns that runs with these keys can tell apart; a key that all of them have is told by the base."""
+    names = [("", name) for name in FIELDS]
+    common = set.intersection(*(set(each) for each in keys))
+    for key in sorted({key for each in keys for key in each} - common):
+        fields, _ = _EFFECTS[key.split(":", 1)[0]]
+        names += [(key, name) for name in fields]
+    return Design(
+        names=tuple(names),
+        member=_member(names, keys),
+        field=np.array([FIELDS.index(name) for _, name in names]),
+        centre=np.array([np.log(PRIOR[name]) if not key else 0.0 for key, name in names]),
+        spread=np.array([_spread(key, name) for key, name in names]),
+    )
+
+
+def log_values(design: Design, theta: FloatArray) -> FloatArray:
+    """Return the logarithm of every field of every run, shape (runs, fields)."""
+    values = np.zeros((len(design.member), len(FIELDS)))
+    for index in range(len(FIELDS)):
+        chosen = design.field == index
+        values[:, index] = design.member[:, chosen] @ theta[chosen]
+    return values
+
+
+def log_values_of(design: Design, theta: FloatArray, keys: Sequence[tuple[str, ...]]) -> FloatArray:
+    """Return the logarithm of every field for runs of these keys, shape (runs, fields); keys without a column add nothing."""
+    member = _member(design.names, keys)
+    return log_values(replace(design, member=member), theta)
+
+
+def _member(names: Sequence[tuple[str, str]], keys: Sequence[tuple[str, ...]]) -> FloatArray:
+    held = [set(each) for each in keys]
+    return np.array([[not key or key in each for key, _ in names] for each in held], dtype=np.float64)
+
+
+def _spread(key: str, name: str) -> float:
+    if not key:
+        return KERNEL_SPREAD if name in FACTORS and not name.startswith("expert") else BASE_SPREAD
+    return _EFFECTS[key.split(":", 1)[0]][1]
