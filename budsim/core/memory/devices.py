@@ -1,5 +1,6 @@
 """A device by the name somebody typed."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Final
@@ -27,13 +28,14 @@ def named_device(name: str, *, memory_bytes: float | None = None) -> Accelerator
     known = {each.lower(): device for each, device in catalogue().items()}
     found = known.get(name.strip().lower()) or match_name(name)
     if found is None:
-        near = [known[each].name for each in get_close_matches(name.lower(), known, n=CLOSEST, cutoff=0.3)]
-        near = near or [each for each in catalogue() if name.lower().replace("-", "") in each.lower().replace("-", "")]
-        raise InvalidInput(
-            f"device {name!r} is not settled by the catalogue", param="device", remedy=f"did you mean: {', '.join(near) or SUCH_AS}?"
-        )
+        near = ", ".join(_near(name, known)) or SUCH_AS
+        raise InvalidInput(f"device {name!r} is not settled by the catalogue", param="device", remedy=f"did you mean: {near}?")
     if memory_bytes:
         return replace(found, memory_bytes=memory_bytes, memory_class_gb=round(memory_bytes / GB))
     if not found.memory_bytes:
         raise InvalidInput(f"device {found.name} has the memory of its host", param="device", remedy="say it with --device-memory-gib")
     return found
+
+
+def _near(name: str, known: Mapping[str, Accelerator]) -> list[str]:
+    return [known[each].name for each in get_close_matches(name.lower(), known, n=CLOSEST, cutoff=0.3)]

@@ -13,7 +13,7 @@ from budsim.core.memory.cache import sequence_bytes, token_bytes
 from budsim.core.memory.fraction import static_fraction
 from budsim.core.memory.profiling import profiling_of
 from budsim.core.memory.stages import stage_share
-from budsim.core.model.kv_cache import kv_bytes_per_token
+from budsim.core.model.kv_cache import keeps_cache, kv_bytes_per_token
 from budsim.core.units import GIB
 
 _SGLANG_LOADED: Final = 0.2 * GIB  # beside the weights on each device of a group: «mem usage» of four SGLang start-ups
@@ -54,6 +54,8 @@ def startup(scenario: Scenario, candidates: Candidates, *, share: FloatArray, le
     """
     fixed = fixed_bytes(scenario, candidates)
     budget, cache = _cache_bytes(scenario, candidates, fixed=fixed, share=share)
+    if not keeps_cache(scenario.model):
+        cache = np.minimum(cache, 0.0)  # what is left stays free, what is missing is still missing
     held = np.maximum(cache, 0.0)
     sequence = sequence_bytes(scenario, candidates, float(length_tokens))
     concurrency = np.where(sequence > 0.0, held / np.maximum(sequence, 1.0), np.where(cache >= 0.0, candidates.max_num_seqs, 0))

@@ -18,8 +18,9 @@ from budsim.core.memory.fraction import static_fraction
 from budsim.core.memory.profiling import profiling_of
 from budsim.core.memory.question import Question, answer
 from budsim.core.memory.stages import stage_weight_bytes
+from budsim.core.model.catalogue import catalogue as catalogue_of_models
 from budsim.core.model.catalogue import catalogue_model
-from budsim.core.model.spec import AttentionKind, AttentionSpec, FeedForwardSpec, LayerBlock
+from budsim.core.model.spec import AttentionKind, AttentionSpec, FeedForwardSpec, LayerBlock, ModelKind
 from budsim.core.model.weights import weight_bytes
 from tests.support.physics_shapes import candidate, device, gqa, llama_8b, mixtral, scenario
 
@@ -197,3 +198,21 @@ def test_plan_and_start_up_are_one_model():
     assert list(planned.weights_bytes) == list(started.fixed.weights_bytes)
     assert list(planned.activation_bytes) == list(started.fixed.activation_bytes)
     assert list(planned.overhead_bytes) == list(started.fixed.overhead_bytes)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_every_catalogued_decoder_has_an_answer_whose_parts_make_its_budget(engine):
+    for model in catalogue_of_models().values():
+        if model.kind is not ModelKind.DECODER:
+            continue
+        found = answer(Question(model=model, device="B200-180GB", engine=engine, tensor_parallel=8, max_model_len=4096))
+        assert found.weights_gib > 0.0, model.model_id
+        assert found.kv_cache_gib < found.budget_gib, model.model_id
+        assert found.fits is (found.kv_cache_gib >= 0.0 and found.max_concurrency >= 1.0), model.model_id
+        grows = found.kv_bytes_per_token > 0.0  # pure state-space models count no tokens
+        assert (found.kv_cache_tokens > 0) is (grows and found.kv_cache_gib > 0.01), model.model_id
+
+
+def test_an_encoder_has_room_but_no_cache():
+    found = answer(Question(model=catalogue_model("BAAI/bge-m3"), device="L4"))
+    assert (found.fits, found.kv_cache_gib, found.kv_cache_tokens) == (True, 0.0, 0)
