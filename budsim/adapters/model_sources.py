@@ -1,4 +1,4 @@
-"""Where model shapes come from: a local folder, the hub, then the shipped catalogue."""
+"""Where model shapes come from: a local folder, the price table of models sold as an API, the hub, then the shipped catalogue."""
 
 import asyncio
 import os
@@ -14,7 +14,8 @@ from budsim.adapters.hub_configs import CONFIG_FILE, HubAway, HubConfig, HubOpti
 from budsim.core.errors import InvalidInput, ModelNotFound, UnsupportedModel
 from budsim.core.model.catalogue import catalogue_model, nearest_models
 from budsim.core.model.huggingface_config import model_from_config
-from budsim.core.model.spec import ModelSpec
+from budsim.core.model.proprietary import proprietary_model
+from budsim.core.model.spec import ModelKind, ModelSpec
 
 __all__ = ["HubOptions", "ModelSources"]
 
@@ -68,8 +69,8 @@ class ModelSources:
         if folder is not None:
             config = await asyncio.to_thread(read_json, folder, uri)
             return model_from_config(config, model_id=uri, source="registry"), True
-        found = catalogue_model(uri)
-        if found is not None and self._hub.offline:
+        found = catalogue_model(uri) or proprietary_model(uri)
+        if found is not None and self._needs_no_hub(found):
             return found, True
         answered = await self._from_hub(uri, catalogued=found is not None) if self._hub.enabled else None
         if isinstance(answered, HubConfig):
@@ -77,6 +78,9 @@ class ModelSources:
         if found is None:
             raise self._not_found(uri)
         return found, not self._hub_rests()
+
+    def _needs_no_hub(self, found: ModelSpec) -> bool:
+        return self._hub.offline or found.kind is ModelKind.PROPRIETARY
 
     def _not_found(self, uri: str) -> ModelNotFound:
         nearest = ", ".join(nearest_models(uri)) or "none is near"

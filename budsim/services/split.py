@@ -77,7 +77,10 @@ def split(request: SimulationRequest, model: ModelSpec, around: Surroundings, po
             price = _price(request, group, around.prices, policy)
             parts.extend(_part(request, shaped, group, engine=engine, price=price, around=around) for engine in engines)
     notes = PlanNotes(
-        rejections=tuple(rejections), warnings=tuple(_warnings(around, policy)), eta_s=eta_s(len(parts)), data_version=_data_version(around)
+        rejections=tuple(rejections),
+        warnings=(*_warnings(around, policy), *model.notes),
+        eta_s=eta_s(len(parts)),
+        data_version=_data_version(around),
     )
     return Split(parts=tuple(parts), notes=notes)
 

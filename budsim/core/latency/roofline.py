@@ -1,5 +1,6 @@
 """The roofline of one operator, and the peaks a model's operators have on a device."""
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -8,6 +9,7 @@ from budsim.core.engines.candidates import FloatArray
 from budsim.core.hardware.spec import Accelerator
 from budsim.core.latency.columns import Figure, Lane
 from budsim.core.model.spec import ModelSpec, Precision
+from budsim.core.model.weights import dense_format
 
 # PHYSICS 15: weights narrower than the numbers they are multiplied in pay 10–30 % for being widened; the middle
 WIDENING_SHARE: Final = 0.8
@@ -52,8 +54,8 @@ def peak_flop_per_s(device: Accelerator, model: ModelSpec) -> float:
 
 
 def dense_peak_flop_per_s(device: Accelerator, model: ModelSpec) -> float:
-    """Return the peak of the linear layers every token meets, which a format of the experts alone leaves as they are. [FLOP/s]"""
-    return device.fp16_flop_per_s if _experts_only(model) else linear_peak_flop_per_s(device, model)
+    """Return the peak of the linear layers every token meets, which may be stored otherwise than the experts. [FLOP/s]"""
+    return linear_peak_flop_per_s(device, _beside_experts(model))
 
 
 def linear_peak_flop_per_s(device: Accelerator, model: ModelSpec) -> float:
@@ -79,8 +81,8 @@ def lane_of(device: Accelerator, model: ModelSpec) -> Lane:
 
 def dense_lane_of(device: Accelerator, model: ModelSpec) -> Lane:
     """Return the width of the numbers the layers every token meets are multiplied in."""
-    return Lane.WIDE if _experts_only(model) else lane_of(device, model)
+    return lane_of(device, _beside_experts(model))
 
 
-def _experts_only(model: ModelSpec) -> bool:
-    return model.quantization is not None and model.quantization.experts_only
+def _beside_experts(model: ModelSpec) -> ModelSpec:
+    return replace(model, quantization=dense_format(model))

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from budsim.core.model.huggingface_config import model_from_config
+from budsim.core.model.proprietary import proprietary_names
 from budsim.core.model.spec import ModelSpec
 
 CLOSEST = 3
@@ -26,12 +27,13 @@ def catalogue_model(model_id: str) -> ModelSpec | None:
 
 
 def nearest_models(model_id: str) -> tuple[str, ...]:
-    """Return the catalogued ids most like `model_id`, whose owner may be left out."""
-    entries = _entries()
+    """Return the catalogued and the sold ids most like `model_id`, whose owner may be left out."""
     wanted = model_id.lower()
-    names = entries if "/" in wanted else {name.rpartition("/")[2]: entry for name, entry in reversed(tuple(entries.items()))}
-    found = get_close_matches(wanted, names, n=CLOSEST, cutoff=LEAST_LIKENESS)
-    return tuple(str(names[name]["id"]) for name in found)
+    names = {entry["id"].lower(): str(entry["id"]) for entry in _entries().values()}
+    if "/" not in wanted:
+        names = {name.rpartition("/")[2]: known for name, known in reversed(names.items())}
+    names |= {name.lower(): name for name in proprietary_names()}
+    return tuple(names[name] for name in get_close_matches(wanted, names, n=CLOSEST, cutoff=LEAST_LIKENESS))
 
 
 @cache

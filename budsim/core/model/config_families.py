@@ -160,3 +160,7 @@ GATED_RECURRENCE: Final = frozenset({"recurrent_gemma"})
 # encoders in front of a decoder
 TEXT_TO_TEXT: Final = frozenset({"t5", "mt5", "umt5"})
 SPEECH: Final = frozenset({"whisper"})
+
+READ: Final = (
+    MIXER_ONLY | ONE_PART | FIRST_MAMBA | GATED_RECURRENCE | TEXT_TO_TEXT | SPEECH | ENCODERS | FULL_EVERY.keys() | LINEAR_EVERY.keys()
+)

@@ -63,23 +63,27 @@ def mixing_layers(fields: Fields, layers: int) -> tuple[Mixing, ...]:
         return tuple(_named(fields, name) for name in _filled(listed, layers))
     if fields.model_type in families.PARALLEL_STATE:
         return (Mixing.PARALLEL,) * layers
+    return _beside_states(fields, layers) or _windows(fields, layers)
+
+
+def _beside_states(fields: Fields, layers: int) -> tuple[Mixing, ...]:
+    """Return the layers of a model some of whose layers keep a state; empty where no field tells of one."""
     attending = _attending(fields, layers)
     if attending is not None:
         return tuple(Mixing.FULL if index in attending else Mixing.LINEAR for index in range(layers))
     every = families.LINEAR_EVERY.get(fields.model_type)
-    if every:
-        return _last_of(fields.optional("full_attention_interval") or every, layers, other=Mixing.LINEAR)
-    return _windows(fields, layers)
+    return _last_of(fields.optional("full_attention_interval") or every, layers, other=Mixing.LINEAR) if every else ()
 
 
 def channel_layers(fields: Fields, layers: int) -> tuple[Channel, ...]:
     """Return which feed-forward every layer has."""
     if fields.model_type in families.MIXER_ONLY:
         return (Channel.NONE,) * layers
-    if fields.model_type not in families.ONE_PART:
+    listed = listed_layers(fields) if fields.model_type in families.ONE_PART else ()
+    if not listed:
         return (Channel.USUAL,) * layers
     parts = {"mlp": Channel.DENSE, "moe": Channel.ROUTED}
-    return tuple(parts.get(name, Channel.NONE) for name in _filled(listed_layers(fields), layers))
+    return tuple(parts.get(name, Channel.NONE) for name in _filled(listed, layers))
 
 
 def listed_layers(fields: Fields) -> tuple[str, ...]:
@@ -126,19 +130,21 @@ def _attending(fields: Fields, layers: int) -> frozenset[int] | None:
     """Return the layers that attend among others that keep a state; None where no field tells of a state."""
     if fields.model_type in families.SHARED_BLOCK or any(fields.states(name) for name in _STATE_FIELDS):
         return frozenset()
-    named = fields.numbers("attn_layer_indices") or fields.numbers("full_attn_idxs")
+    named = _attending_by_list(fields)
     if named:
-        return frozenset(named)
-    kinds = fields.numbers("attn_type_list")
-    if kinds:
-        return frozenset(index for index, kind in enumerate(kinds) if kind == 1)
-    of_section = fields.numbers_in("linear_attn_config", "full_attn_layers")
-    if of_section:
-        return frozenset(index - 1 for index in of_section)
+        return named
     period = fields.optional("attn_layer_period")
     if period:
         return frozenset(range(fields.optional("attn_layer_offset") or 0, layers, period))
     return frozenset() if fields.optional("mamba_d_state", "ssm_state_size") else None
+
+
+def _attending_by_list(fields: Fields) -> frozenset[int]:
+    """Return the layers a list names: by index, by a kind of each, or by number from 1."""
+    named = fields.numbers("attn_layer_indices") or fields.numbers("full_attn_idxs")
+    kinds = fields.numbers("attn_type_list")
+    counted = fields.numbers_in("linear_attn_config", "full_attn_layers")
+    return frozenset(named or [index for index, kind in enumerate(kinds) if kind == 1] or [number - 1 for number in counted])
 
 
 def _windows(fields: Fields, layers: int) -> tuple[Mixing, ...]:

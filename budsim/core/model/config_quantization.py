@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -103,14 +103,23 @@ def _algorithm(algorithm: str, model_id: str) -> Quantization:
 def _by_layer(section: Mapping[str, Any], model_id: str) -> Quantization:
     """Return the format most layers' feed-forward or experts are in, and beside it that of most other layers."""
     layers = _inner(section, "quantized_layers")
-    named = [(name, str(_inner(layers, name).get("quant_algo") or "").lower()) for name in layers]
-    widest = "experts" if any("experts" in name for name, _ in named) else _FEED_FORWARD
-    wide = Counter(algorithm for name, algorithm in named if re.search(widest, name))
-    rest = Counter(algorithm for name, algorithm in named if not re.search(widest, name))
+    named = {name: str(_inner(layers, name).get("quant_algo") or "").lower() for name in layers}
+    wide, rest = _apart(named)
     if not wide:
         raise _unread(model_id, "quant_algo 'mixed_precision' without quantized_layers of a feed-forward")
-    found = _algorithm(wide.most_common(1)[0][0], model_id)
-    return replace(found, dense=_algorithm(rest.most_common(1)[0][0], model_id)) if rest else replace(found, experts_only=True)
+    found = _algorithm(_commonest(wide), model_id)
+    return replace(found, dense=_algorithm(_commonest(rest), model_id)) if rest else replace(found, experts_only=True)
+
+
+def _apart(named: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the algorithms of the experts, or of the feed-forward where there are none, and those of the rest."""
+    widest = "experts" if any("experts" in name for name in named) else _FEED_FORWARD
+    wide = {name: algorithm for name, algorithm in named.items() if re.search(widest, name)}
+    return list(wide.values()), [algorithm for name, algorithm in named.items() if name not in wide]
+
+
+def _commonest(algorithms: Iterable[str]) -> str:
+    return Counter(algorithms).most_common(1)[0][0]
 
 
 def _quark(section: Mapping[str, Any], model_id: str) -> Quantization:

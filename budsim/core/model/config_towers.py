@@ -8,6 +8,7 @@ from budsim.core.model.config_fields import Fields
 
 _WIDTH = ("embed_dim", "vt_hidden_size", "hidden_size", "width")
 _DEPTH = ("num_hidden_layers", "vt_num_hidden_layers", "depth", "layers", "num_layers")
+CHANNELS = 3  # red, green, blue
 GATED = frozenset({"gemma4_vision", "qwen2_5_vl", "qwen2_5_vl_vision", "qwen2_5_omni_vision_encoder"})
 _INNER = ("intermediate_size", "vt_intermediate_size")
 
@@ -49,12 +50,20 @@ def _vision(section: Mapping[str, Any], model_id: str, hidden: int) -> int:
 
 
 def _patches(vision: Fields, width: int) -> int:
-    side = vision.optional("patch_size", "spatial_patch_size") or 0
-    pixels = side * side * (vision.optional("in_channels", "num_channels", "in_chans") or 3) * (vision.optional("temporal_patch_size") or 1)
-    image = vision.optional("image_size") or 0
-    tables = 2 * (vision.optional("position_embedding_size") or 0)  # one for rows, one for columns
-    places = tables or vision.optional("num_position_embeddings") or ((image // side) ** 2 if side else 0)
-    return (pixels + places) * width
+    """Return what turns the pixels of a patch into a value each, and the positions."""
+    side = vision.optional("patch_size", "spatial_patch_size")
+    if side is None:
+        return 0
+    channels = vision.optional("in_channels", "num_channels", "in_chans") or CHANNELS
+    pixels = side * side * channels * (vision.optional("temporal_patch_size") or 1)
+    return (pixels + _places(vision, side)) * width
+
+
+def _places(vision: Fields, side: int) -> int:
+    tables = vision.optional("position_embedding_size")
+    if tables:
+        return 2 * tables  # one for rows, one for columns
+    return vision.optional("num_position_embeddings") or ((vision.optional("image_size") or 0) // side) ** 2
 
 
 def _merger(vision: Fields, width: int, hidden: int) -> int:

@@ -13,6 +13,7 @@ from budsim.core.model.config_encoder import has_encoder, refuse_unknown_encoder
 from budsim.core.model.config_feed_forward import NOTHING, feed_forward_layers
 from budsim.core.model.config_fields import Fields
 from budsim.core.model.config_layers import listed_layers
+from budsim.core.model.config_notes import notes_of
 from budsim.core.model.config_outside import context_length, outside_parameters
 from budsim.core.model.config_quantization import read_quantization
 from budsim.core.model.config_searched import searched_layers
@@ -43,21 +44,24 @@ def model_from_config(config: Mapping[str, Any], *, model_id: str, revision: str
     _refuse_zero_experts(fields)
     hidden = fields.size("hidden_size", "n_embd", "d_model", "dim")
     blocks = _blocks(fields, hidden)
+    vocabulary = fields.size("padded_vocab_size", "vocab_size")
+    outside = outside_parameters(fields, block=blocks[0], hidden=hidden, config=config)
     return ModelSpec(
         model_id=model_id,
         model_type=fields.model_type,
         architectures=architectures,
         kind=_kind(fields.model_type, architectures, model_id),
         hidden_size=hidden,
-        vocab_size=fields.size("padded_vocab_size", "vocab_size"),
+        vocab_size=vocabulary,
         blocks=blocks,
         tied_embeddings=fields.model_type in families.ENCODERS or bool(fields.flag("tie_word_embeddings")),
         max_context_length=context_length(fields),
         precision=_DTYPES.get(str(text.get("torch_dtype") or text.get("dtype")).removeprefix("torch."), Precision.BF16),
         quantization=read_quantization(text, model_id=model_id),
-        extra_parameters=outside_parameters(fields, block=blocks[0], hidden=hidden, config=config),
+        extra_parameters=outside,
         revision=revision,
         source=source,
+        notes=notes_of(fields, config),
     )
 
 

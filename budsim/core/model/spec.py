@@ -146,6 +146,19 @@ class Quantization:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPrice:
+    """What a provider charges for tokens, and which table says so. [$ per 10⁶ tokens]"""
+
+    usd_per_million_input: float
+    usd_per_million_output: float
+    source: str
+
+    def usd_per_million_answered(self, *, input_tokens: float, output_tokens: float) -> float:
+        """Return the cost of 10⁶ output tokens together with the prompts they answer. [$]"""
+        return self.usd_per_million_output + self.usd_per_million_input * input_tokens / max(1.0, output_tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """Shape of one model. Sizes in values, lengths in tokens."""
 
@@ -163,6 +176,7 @@ class ModelSpec:
     extra_parameters: int = 0  # vision and audio towers, encoders, learned positions, poolers
     revision: str = "unknown"
     source: str = "unknown"
+    price: TokenPrice | None = None  # of a model that is only sold as an API
     notes: tuple[str, ...] = ()  # what could not be read for certain, said with every answer
 
     @property

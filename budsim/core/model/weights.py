@@ -33,13 +33,21 @@ def stored_bytes_per_weight(quantization: Quantization) -> float:
     return (quantization.weight_bits + _group_bits(quantization)) / BITS_PER_BYTE
 
 
-def dense_bytes_per_weight(model: ModelSpec) -> float:
-    """Return the mean width of a weight every token meets: attention, dense feed-forward, shared experts, router. [bytes]"""
+def dense_format(model: ModelSpec) -> Quantization | None:
+    """Return how the weights every token meets are stored; None where they are in the model's dtype."""
     quantization = model.quantization
     if quantization is None or quantization.experts_only:
+        return None
+    return quantization.dense or quantization
+
+
+def dense_bytes_per_weight(model: ModelSpec) -> float:
+    """Return the mean width of a weight every token meets: attention, dense feed-forward, shared experts, router. [bytes]"""
+    stored = dense_format(model)
+    if stored is None:
         return model.precision.bytes
-    stored = stored_bytes_per_weight(quantization.dense or quantization)
-    return _beside_attention(model, stored) if quantization.excludes_attention else stored
+    width = stored_bytes_per_weight(stored)
+    return _beside_attention(model, width) if model.quantization and model.quantization.excludes_attention else width
 
 
 def _beside_attention(model: ModelSpec, stored: float) -> float:

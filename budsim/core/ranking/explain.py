@@ -39,7 +39,7 @@ def explain(best: RankedConfiguration, *, slo: Slo, users: int, excluded: Iterab
         f"{carry} {users} users, {candidate.concurrency} each at most, bounded by {_BOUND_WORDS[found.bound]}",
         _slo_clause(found, slo),
         f"{bytes_to_gb(found.memory.total_bytes):.1f} of {bytes_to_gb(found.memory.usable_bytes):.1f} GB usable are taken per device",
-        f"${found.cost_per_million_tokens:.4g} per 10⁶ output tokens at ${part.price.usd_per_hour:.4g}/h per device ({part.price.source})",
+        f"${found.cost_per_million_tokens:.4g} per 10⁶ output tokens {_priced(part)}",
         *_energy_clause(part, found),
     ]
     barred = tuple(excluded)
@@ -55,6 +55,13 @@ def _energy_clause(part: Part, found: Configuration) -> Iterable[str]:
         throughput, users = np.array([found.throughput_per_user]), np.array([candidate.concurrency])
         energy = float(kwh_per_million_tokens(power_w, candidate.devices, throughput, users)[0])
         yield f"at most {energy:.3g} kWh per 10⁶ output tokens at the rated {power_w:.4g} W of each device"
+
+
+def _priced(part: Part) -> str:
+    sold = part.model.price
+    if sold is None:
+        return f"at ${part.price.usd_per_hour:.4g}/h per device ({part.price.source})"
+    return f"with their prompts, at ${sold.usd_per_million_input:.4g} in and ${sold.usd_per_million_output:.4g} out ({sold.source})"
 
 
 def written_off(part: Part) -> str:

@@ -60,12 +60,21 @@ def judge(part: Part, candidates: Candidates, predictions: Predictions, *, max_r
         error_rate=error_rate(part.slo, predictions),
         meets_slo=meets,
         slo_probability=probability,
-        cost_per_million_tokens=cost_per_million_tokens(
-            part.price.usd_per_hour, candidates.devices, predictions.throughput_per_user, candidates.concurrency
-        ),
+        cost_per_million_tokens=_cost(part, candidates, predictions),
         replicas=replicas,
         uncarried=np.maximum(0.0, 1.0 - replicas * candidates.concurrency / targets),
     )
+
+
+def _cost(part: Part, candidates: Candidates, predictions: Predictions) -> FloatArray:
+    """Return what 10⁶ output tokens cost: the provider's price of an API model, else the devices' time, shape (n,). [$]"""
+    sold = part.model.price
+    if sold is None:
+        speed = predictions.throughput_per_user
+        return cost_per_million_tokens(part.price.usd_per_hour, candidates.devices, speed, candidates.concurrency)
+    load = part.workload
+    usd = sold.usd_per_million_answered(input_tokens=load.input_tokens, output_tokens=load.output_tokens)
+    return np.full(len(candidates), usd)
 
 
 def error_rate(slo: Slo, predictions: Predictions) -> FloatArray:

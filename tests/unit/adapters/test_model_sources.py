@@ -11,17 +11,9 @@ from budsim.adapters.hub_configs import HubAway, HubConfig, HubOptions, read_fol
 from budsim.adapters.model_sources import HUB_PAUSE_S, ModelSources
 from budsim.core.errors import InvalidInput, ModelNotFound, UnsupportedModel
 from budsim.core.model.huggingface_config import model_from_config
+from tests.support.plain_config import TINY
 from tests.support.waiting import wait_until
 
-TINY = {
-    "model_type": "llama",
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 128,
-    "vocab_size": 100,
-    "max_position_embeddings": 2048,
-}
 ON = HubOptions(enabled=True, timeout_s=5.0)
 OFF = HubOptions(enabled=False)
 

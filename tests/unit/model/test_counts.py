@@ -62,43 +62,6 @@ def test_a_token_takes_the_kv_bytes_its_shape_gives(name: str, kv_bytes: int) ->
     assert float(kv_bytes_per_token(_model(name), tensor_parallel=1, bytes_per_value=2.0)) == kv_bytes
 
 
-# published totals, model cards and reports; in 10⁹
-PUBLISHED = {
-    "meta-llama/Llama-3.1-70B": 70.55,
-    "meta-llama/Llama-3.1-405B": 405.85,
-    "meta-llama/Llama-3.2-1B": 1.236,
-    "meta-llama/Llama-3.2-3B": 3.213,
-    "meta-llama/Llama-2-7b-hf": 6.738,
-    "meta-llama/Llama-2-13b-hf": 13.016,
-    "meta-llama/Llama-2-70b-hf": 68.98,
-    "mistralai/Mixtral-8x7B-v0.1": 46.70,
-    "mistralai/Mixtral-8x22B-v0.1": 140.6,
-    "mistralai/Mistral-7B-v0.1": 7.242,
-    "Qwen/Qwen2.5-7B": 7.616,
-    "Qwen/Qwen2.5-72B": 72.71,
-    "Qwen/Qwen3-8B": 8.191,
-    "Qwen/Qwen3-32B": 32.76,
-    "Qwen/Qwen3-30B-A3B": 30.53,
-    "Qwen/Qwen3-235B-A22B": 235.1,
-    "deepseek-ai/DeepSeek-V3": 671.0,
-    "google/gemma-2-9b": 9.24,
-    "google/gemma-2-27b": 27.23,
-    "openai/gpt-oss-120b": 116.83,
-    "openai/gpt-oss-20b": 20.91,
-    "microsoft/phi-4": 14.66,
-}
-
-
-@pytest.mark.parametrize(("name", "billions"), PUBLISHED.items())
-def test_counts_are_within_half_a_percent_of_the_published(name: str, billions: float) -> None:
-    assert parameter_count(_model(name)) == pytest.approx(billions * 1e9, rel=0.005)
-
-
-def test_a_token_meets_only_the_experts_it_is_routed_to() -> None:
-    assert active_parameter_count(_model("mistralai/Mixtral-8x7B-v0.1")) == pytest.approx(12.9e9, rel=0.005)
-    assert active_parameter_count(_model("Qwen/Qwen3-30B-A3B")) == pytest.approx(3.35e9, rel=0.01)
-
-
 def test_kv_heads_are_replicated_beyond_their_number() -> None:
     model = _model("meta-llama/Llama-3.1-8B")
     eight, sixteen = (float(kv_bytes_per_token(model, tensor_parallel=split, bytes_per_value=2.0)) for split in (8, 16))
