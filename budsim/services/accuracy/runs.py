@@ -19,6 +19,20 @@ from budsim.core.units import GB
 from budsim.core.workload import BENCHMARK_ROUNDS, LoadMode, Workload
 from budsim.services.accuracy.rows import MeasuredRow, RowMode
 
+# CONTRACT: tokens up to 10⁷, concurrency up to 10⁵; the degrees and knobs no engine goes beyond
+MOST: Final = {
+    "input_tokens": 1e7,
+    "output_tokens": 1e7,
+    "concurrency": 1e5,
+    "request_rate_per_s": 1e6,
+    "requests": 1e9,
+    "tensor_parallel": 1e4,
+    "pipeline_parallel": 1e4,
+    "data_parallel": 1e4,
+    "expert_parallel": 1e4,
+    "max_num_seqs": 1e6,
+    "max_num_batched_tokens": 1e7,
+}
 CPU_MEMORY_BYTES: Final = 512 * GB  # a host's memory is not in the rows
 RECENT: Final = {EngineKind.VLLM: "0.11.0", EngineKind.SGLANG: "0.5.9"}  # what most of the measured runs had
 NARROW_WEIGHTS: Final = frozenset({Precision.FP8, Precision.FP4})
@@ -48,6 +62,7 @@ def run_of(row: MeasuredRow, models: Models) -> Run:
     Raises:
         BudSimError: Model, device, load mode or a length is missing or not known; the message is the row's status.
     """
+    _refuse_beyond(row)
     workload = _workload(row)
     device = _device(row)
     model = _served(row, _model(row, models), device)
@@ -60,6 +75,14 @@ def run_of(row: MeasuredRow, models: Models) -> Run:
     )
     scenario = Scenario(model=model, device=device, memory_bytes=device.memory_bytes, engine=engine, workload=workload)
     return Run(scenario=scenario, candidate=_candidate(row, scenario))
+
+
+def _refuse_beyond(row: MeasuredRow) -> None:
+    """Refuse figures that no deployment has."""
+    for name, most in MOST.items():
+        value = getattr(row, name)
+        if value is not None and value > most:
+            raise InvalidInput(f"{name} is {value:g}, more than {most:g}", param=name)
 
 
 def _workload(row: MeasuredRow) -> Workload:

@@ -83,6 +83,8 @@ def test_ranks_that_share_experts_are_predicted():
         ({"load_mode": "rate", "request_rate": "-1"}, "request rate is not given"),
         ({"load_mode": "offline_max"}, "offline_max"),
         ({"weight_precision": "int3.7"}, "int3.7"),
+        ({"pp": "1e30"}, "pipeline_parallel is 1e+30"),
+        ({"concurrency": "99999999999"}, "concurrency"),
     ],
 )
 def test_a_row_that_cannot_be_predicted_says_why_and_stops_no_other(changes, reason):
