@@ -7,12 +7,13 @@ from yarl import URL
 
 from tests.support.web_fakes import BODY, SECRET, Office
 
+ANY = "3c4f0f43-6f0a-4d0e-9a39-6f8f3f1f0c11"
 ROUTES = [
     ("POST", "/simulator/run"),
-    ("GET", f"/simulator/recommendations?workflow_id={uuid4()}"),
+    ("GET", f"/simulator/recommendations?workflow_id={ANY}"),
     ("GET", "/workflows"),
-    ("GET", f"/workflow/{uuid4()}"),
-    ("POST", f"/workflow/{uuid4()}/cancel"),
+    ("GET", f"/workflow/{ANY}"),
+    ("POST", f"/workflow/{ANY}/cancel"),
     ("POST", "/feedback"),
     ("GET", "/clusters/c1"),
     ("PUT", "/clusters/c1"),
