@@ -183,7 +183,9 @@ async def test_the_same_identity_with_another_body_is_a_conflict(office: Office,
     assert len(office.broker.sent) == 2
 
 
-@pytest.mark.parametrize(("identity", "headers"), [({"workflow_id": "8a3e0b1c-27a4-4b5e-9a57-1f6a2d8f7d40"}, {}), ({}, {"Idempotency-Key": "order 7"})])
+@pytest.mark.parametrize(
+    ("identity", "headers"), [({"workflow_id": "8a3e0b1c-27a4-4b5e-9a57-1f6a2d8f7d40"}, {}), ({}, {"Idempotency-Key": "order 7"})]
+)
 async def test_the_same_identity_is_compared_also_when_plan_was_faster_than_the_web(
     office: Office, identity: dict[str, str], headers: dict[str, str]
 ):
