@@ -98,7 +98,7 @@ def _upsert(cluster: Cluster, updated_s: float) -> Insert:
 async def _is_ahead(session: AsyncSession, ends: Mapping[int, int], beyond: Mapping[int, int]) -> bool:
     """Whether a report was stored that a reading up to `ends` has not seen."""
     rows = await session.execute(select(ClusterOffsetRow.partition, ClusterOffsetRow.last_offset))
-    return any(offset >= ends.get(partition, 0) and beyond.get(partition) != offset for partition, offset in rows.tuples())
+    return any(offset >= ends.get(partition, 0) and beyond.get(partition) != offset for partition, offset in rows)
 
 
 async def _advance(session: AsyncSession, partition: int, offset: int) -> None:

@@ -123,11 +123,6 @@ async def test_a_background_task_that_crashed_is_started_again(bench: StreamBenc
     assert "the heart stumbles once" in bench.log()
 
 
-async def test_a_worker_that_finds_no_kafka_at_its_start_ends_with_an_error(tmp_path: Path) -> None:
-    bench = StreamBench("127.0.0.1:1", "none.", tmp_path)
-    assert await asyncio.to_thread(ended, bench.start_worker(), 60.0) != 0
-
-
 async def test_messages_of_one_call_keep_their_order(bench: StreamBench) -> None:
     numbers = [str(number).encode() for number in range(200)]
     await bench.publisher.publish([bench.send(key=b"one", value=number) for number in numbers])
