@@ -10,6 +10,7 @@ from sqlalchemy import text
 from budsim.adapters.clock import SystemClock
 from budsim.adapters.wire.messages import KafkaMessages
 from budsim.cli.ask import ask, give_feedback, send
+from budsim.cli.ending import until_ended
 from budsim.cli.output import wide_console
 from budsim.cli.tables import recommendation_tables
 from budsim.config import Settings
@@ -25,7 +26,7 @@ console = wide_console()
 
 def demonstrate(settings: Settings) -> None:
     """Run the whole story on running workers."""
-    asyncio.run(_story(settings))
+    asyncio.run(until_ended(_story(settings)))
 
 
 async def _story(settings: Settings) -> None:

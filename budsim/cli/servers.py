@@ -23,7 +23,7 @@ from budsim.adapters.embedded_kafka import EmbeddedKafka
 from budsim.adapters.embedded_postgres import EmbeddedPostgres
 from budsim.app import create_eval_app, create_flow_app, create_web_app, topic_specs
 from budsim.cli.admin import topic_admin
-from budsim.cli.ending import ended_by_signals, failing_when_ended
+from budsim.cli.ending import ended_by_signals, failing_when_ended, until_ended
 from budsim.config import PREFIX, Settings, load_settings
 from budsim.core.errors import InvalidInput, Unavailable
 from budsim.storage import migrate
@@ -101,8 +101,8 @@ def everything(folder: Path, *, evals: int = 1, with_web: bool = True) -> Iterat
         postgres.start()
         kafka.start()
         settings = load_settings(kafka_bootstrap=kafka.bootstrap, database_url=postgres.dsn, data_folder=folder, port=port)
-        asyncio.run(migrate.upgrade(settings.database_url))
-        asyncio.run(topic_admin(settings).apply(topic_specs(settings)))
+        asyncio.run(until_ended(migrate.upgrade(settings.database_url)))
+        asyncio.run(until_ended(topic_admin(settings).apply(topic_specs(settings))))
         names = ["flow", *(f"eval-{number}" for number in range(evals)), *(["web"] if with_web else [])]
         for name in names:
             processes[name] = start_process(name, settings, folder)
