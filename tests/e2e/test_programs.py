@@ -96,14 +96,6 @@ def test_a_demo_that_a_signal_ends_says_so_in_one_line_and_leaves_nothing(number
 
 
 @pytest.mark.chaos
-def test_a_killed_demo_leaves_no_process(folder: Path) -> None:
-    program = Program(folder, "demo")
-    program.until("reported cluster a100-cluster")
-    assert program.end(signal.SIGKILL) == -signal.SIGKILL
-    nothing_is_left(folder)
-
-
-@pytest.mark.chaos
 def test_the_demo_prints_what_the_readme_says_and_leaves_nothing(folder: Path) -> None:
     program = Program(folder, "demo")
     assert program.process.wait(400) == 0, program.said

@@ -188,13 +188,7 @@ class Stack:
 
 async def wait_for(question: Any, *, deadline_s: float) -> Any:
     """Return the first true answer."""
-    until_s = asyncio.get_running_loop().time() + deadline_s
-    while asyncio.get_running_loop().time() < until_s:
-        answer = await question()
-        if answer:
-            return answer
-        await asyncio.sleep(0.2)
-    raise AssertionError(f"not so within {deadline_s:g} s")
+    return await wait_until(question, deadline_s)
 
 
 def example_request(**changes: Any) -> SimulationRequested:
