@@ -1,7 +1,7 @@
 """A request split into parts: cluster × hardware group × engine."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 from uuid import uuid5
@@ -18,6 +18,7 @@ from budsim.core.model.quantize import quantize
 from budsim.core.model.spec import ModelSpec
 from budsim.core.ranking.recommendation import Rejection
 from budsim.core.search.part import Part, Price
+from budsim.services.model_sets import SetPolicy, set_choice
 from budsim.services.ports import PlanNotes, StoredCluster
 from budsim.services.request import SimulationRequest
 
@@ -33,6 +34,7 @@ class SplitPolicy:
         engine_versions: Release of the engine in that image, by the same names.
         usd_per_hour: Prices by device name, from settings.
         stale_after_s: Age from which a topology is used with a warning. [s]
+        model_sets: Which model set answers.
     """
 
     images: Mapping[str, str]
@@ -40,6 +42,7 @@ class SplitPolicy:
     engine_versions: Mapping[str, str] = field(default_factory=dict)
     skip_master_for_cpu: bool = True
     stale_after_s: float = 900.0
+    model_sets: SetPolicy = field(default_factory=SetPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,7 @@ class Surroundings:
 def split(request: SimulationRequest, model: ModelSpec, around: Surroundings, policy: SplitPolicy) -> Split:
     """Return the parts of a request, and whatever of the clusters was left out with its reason."""
     shaped = quantize(model, request.quantization) if request.quantization else model
+    model_set = set_choice(request.model_set, request.workflow_id, policy.model_sets)
     parts: list[Part] = []
     rejections: list[Rejection] = []
     for stored in around.clusters:
@@ -75,7 +79,8 @@ def split(request: SimulationRequest, model: ModelSpec, around: Surroundings, po
                 rejections.append(_rejection(group, error))
                 continue
             price = _price(request, group, around.prices, policy)
-            parts.extend(_part(request, shaped, group, engine=engine, price=price, around=around) for engine in engines)
+            made = (_part(request, shaped, group, engine=engine, price=price, around=around) for engine in engines)
+            parts.extend(replace(part, model_set=model_set) for part in made)
     notes = PlanNotes(
         rejections=tuple(rejections),
         warnings=(*_warnings(around, policy), *model.notes),

@@ -12,6 +12,7 @@ from budsim.core.hardware.spec import Accelerator, DeviceType, HardwareGroup, Ha
 from budsim.core.memory.plan import MemoryPlan
 from budsim.core.model.spec import AttentionKind, AttentionSpec, FeedForwardSpec, LayerBlock, ModelKind, ModelSpec
 from budsim.core.predictors.protocol import BOUND_CODES, Bound, Interval, Method, Predictions
+from budsim.core.search.choice import PredictorSet
 from budsim.core.search.part import BlacklistEntry, Part, Price, SearchSettings
 from budsim.core.slo import Slo
 from budsim.core.workload import Workload
@@ -52,10 +53,14 @@ class FakeMemory:
 
 
 class FakePredictor:
-    """TTFT = 0.1 s + 0.01 s a user ÷ TP; TPOT = 0.02 s ÷ TP + 0.0005 s a user; 90 % within ×/÷ 1.25."""
+    """TTFT = 0.1 s + 0.01 s a user ÷ TP; TPOT = 0.02 s ÷ TP + 0.0005 s a user; both × `slower`; 90 % within ×/÷ 1.25."""
 
-    def __init__(self, *, method: Method = Method.HEURISTIC, saturated_above: int | None = None) -> None:
+    def __init__(
+        self, *, method: Method = Method.HEURISTIC, version: str = "fake-1", saturated_above: int | None = None, slower: float = 1.0
+    ) -> None:
         self._method = method
+        self._version = version
+        self._slower = slower
         self.saturated_above = saturated_above
         self.calls = 0
 
@@ -65,17 +70,35 @@ class FakePredictor:
 
     @property
     def version(self) -> str:
-        return "fake-1"
+        return self._version
 
     def predict(self, scenario: Scenario, candidates: Candidates) -> Predictions:
         self.calls += 1
         users, split = candidates.concurrency, candidates.tensor_parallel
-        tpot = 0.02 / split + 0.0005 * users
-        ttft = 0.1 + 0.01 * users / split
+        tpot = self._slower * (0.02 / split + 0.0005 * users)
+        ttft = self._slower * (0.1 + 0.01 * users / split)
         if self.saturated_above is not None:
             ttft = np.where(users > self.saturated_above, np.inf, ttft)
         e2e = ttft + (scenario.workload.output_tokens - 1) * tpot
         return predictions(ttft_s=ttft, tpot_s=tpot, e2e_s=e2e, throughput_per_user=scenario.workload.output_tokens / e2e)
+
+
+class FakeSets:
+    """Model sets whose every version predicts with a predictor of its own."""
+
+    def __init__(self, primary: PredictorSet, second: PredictorSet | None = None, *more: PredictorSet) -> None:
+        self.primary = primary
+        self.second = second
+        self._known = {found.version: found for found in (*more, *([second] if second else []), primary)}
+
+    def named(self, version: str) -> PredictorSet | None:
+        return self._known.get(version)
+
+
+def predictor_set(version: str, *, slower: float = 1.0, device_type: DeviceType = DeviceType.CUDA) -> PredictorSet:
+    """Return a set with a predictor for vLLM on one device type."""
+    regressor = FakePredictor(method=Method.REGRESSOR, version=version, slower=slower)
+    return PredictorSet(version=version, predictors={(EngineKind.VLLM, device_type): regressor})
 
 
 def predictions(

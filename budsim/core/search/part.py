@@ -40,6 +40,21 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetChoice:
+    """Which model set answers a part of a request for the regressor.
+
+    Attributes:
+        version: The set the request names; empty for none.
+        second: Whether the second set answers instead of the first.
+        compared: Whether the predictions of the other one are recorded too.
+    """
+
+    version: str = ""
+    second: bool = False
+    compared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """Cluster × hardware group × engine: the unit of work.
 
@@ -62,6 +77,7 @@ class Part:
     settings: SearchSettings
     seed: int
     blacklist_version: int = 0
+    model_set: SetChoice = SetChoice()
 
     @property
     def key(self) -> str:
@@ -168,6 +184,20 @@ class Configuration:
     memory: MemoryBreakdown
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPrediction:
+    """What a model set that did not answer predicts of a configuration; figures as in Configuration."""
+
+    config_id: str
+    model_set: str
+    ttft_s: float
+    e2e_s: float
+    throughput_per_user: float
+    ttft_range_s: Range
+    throughput_range: Range
+    e2e_range_s: Range
+
+
 class PartStatus(StrEnum):
     """How a part ended."""
 
@@ -188,6 +218,7 @@ class PartResult:
         remedy: The smallest change that would make it fit.
         method: The method that answered, which may differ from the one asked for.
         search: Name of the search used: direct, exhaustive, genetic.
+        beside: What the other model set predicts of these configurations, where both are to be compared.
     """
 
     part_id: str
@@ -203,3 +234,4 @@ class PartResult:
     search: str = ""
     evaluations: int = 0
     converged: bool = True
+    beside: tuple[SetPrediction, ...] = ()

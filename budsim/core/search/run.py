@@ -1,32 +1,29 @@
 """One search, from task to result, callable in a process of a pool."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.memory.plan import MemoryModel
 from budsim.core.predictors.heuristic import HeuristicPredictor
-from budsim.core.predictors.protocol import Method, Predictor
+from budsim.core.search.beside import predictions_beside
+from budsim.core.search.choice import Predictors, choose
 from budsim.core.search.direct import direct_search
 from budsim.core.search.part import PartResult, SearchTask
 
 
-def search(task: SearchTask, predictors: Mapping[Method, Predictor], memory: MemoryModel) -> PartResult:
-    """Return what is found for a part with the method asked for, or with the heuristic and a note when that is not there.
+def search(task: SearchTask, predictors: Predictors, memory: MemoryModel) -> PartResult:
+    """Return what is found for a part with the method and model set asked for, or with the heuristic and a note when they are not there.
 
     Args:
         task: The part and the space left to it.
-        predictors: The methods at hand; the heuristic always is.
+        predictors: What is at hand.
         memory: Says what fits.
     """
-    asked = task.part.requested_method
-    predictor = predictors.get(asked)
-    if predictor is not None:
-        return direct_search(task, predictor, memory)
-    result = direct_search(task, predictors[Method.HEURISTIC], memory)
-    device = task.part.group.accelerator.device_type
-    return replace(result, method_note=f"no {asked} is there for {task.part.engine.kind} on {device}: answered by {Method.HEURISTIC}")
+    choice = choose(task.part, predictors)
+    result = direct_search(task, choice.predictor, memory)
+    beside = predictions_beside(task.part, result, choice.beside) if choice.beside else ()
+    return replace(result, method_note=choice.note, beside=beside)
 
 
 def search_in_process(task: SearchTask) -> PartResult:
@@ -40,8 +37,8 @@ def _memory() -> MemoryModel:
 
 
 @cache
-def _predictors() -> Mapping[Method, Predictor]:
-    return {Method.HEURISTIC: HeuristicPredictor(memory=_memory())}
+def _predictors() -> Predictors:
+    return Predictors(heuristic=HeuristicPredictor(memory=_memory()))
 
 
 def warm() -> None:

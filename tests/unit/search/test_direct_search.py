@@ -6,13 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from budsim.core.predictors.protocol import Bound, Method
+from budsim.core.predictors.protocol import Bound
 from budsim.core.search.configuration import config_id, gpu_memory_utilization
 from budsim.core.search.direct import direct_search
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.part import PartResult, PartStatus, SearchTask
 from budsim.core.search.remedy import smallest_change
-from budsim.core.search.run import search
 from budsim.core.search.space import layouts_for
 from budsim.core.slo import Slo
 from tests.support.search_fakes import GB, FakeMemory, FakePredictor, as_out_of_memory, make_entry, make_group, make_load, make_part
@@ -129,15 +128,6 @@ def test_a_group_without_devices_is_refused():
     result = narrow(make_part(group=make_group(nodes=(0,))), (), FakeMemory(), now_s=0.0)
     assert isinstance(result, PartResult)
     assert "on 0 × ACC-80GB in c1" in result.reason
-
-
-def test_a_regressor_asked_for_but_absent_is_answered_by_the_heuristic_which_says_so():
-    task = task_of(replace(make_part(), requested_method=Method.REGRESSOR))
-    heuristic, regressor = FakePredictor(), FakePredictor(method=Method.REGRESSOR)
-    fallback = search(task, {Method.HEURISTIC: heuristic}, FakeMemory())
-    assert (fallback.method, fallback.method_note) == (Method.HEURISTIC, "no regressor is there for vllm on cuda: answered by heuristic")
-    answered = search(task, {Method.HEURISTIC: heuristic, Method.REGRESSOR: regressor}, FakeMemory())
-    assert (answered.method, answered.method_note, regressor.calls) == (Method.REGRESSOR, "", 1)
 
 
 def test_a_configuration_is_the_same_one_wherever_it_is_found():

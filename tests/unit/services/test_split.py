@@ -1,11 +1,16 @@
 """A request split into parts: cluster × hardware group × engine, each with an id of its own that never changes."""
 
+from dataclasses import replace
 from uuid import UUID
 
+import pytest
+
+from budsim.core.errors import InvalidInput
 from budsim.core.hardware.spec import Cluster, Device, HardwareMode, Node
 from budsim.core.model.catalogue import catalogue_model
-from budsim.core.search.part import Part
+from budsim.core.search.part import Part, SetChoice
 from budsim.core.units import GB
+from budsim.services.model_sets import SetPolicy
 from budsim.services.ports import StoredCluster
 from budsim.services.split import Split, SplitPolicy, Surroundings, split
 from tests.support.storage_values import make_request
@@ -13,6 +18,8 @@ from tests.support.storage_values import make_request
 WORKFLOW = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 LLAMA = catalogue_model("meta-llama/Llama-3.1-8B")
 ENGINES = ["vllm", "sglang"]
+POLICY = SplitPolicy(images={}, usd_per_hour={})
+POLICY_OF_SETS = replace(POLICY, model_sets=SetPolicy(known=("a-1",)))
 
 
 def gpu(name: str = "NVIDIA-A100-SXM4-80GB", **more: object) -> Device:
@@ -23,13 +30,15 @@ def hami(allocated_gb: float, **more: object) -> Device:
     return gpu(available_count=1, memory_allocated_bytes=allocated_gb * GB, **more)
 
 
-def asked(*devices: Device, cluster_id: str = "c1", prices: dict[str, float] | None = None, **changes: object) -> Split:
+def asked(
+    *devices: Device, cluster_id: str = "c1", prices: dict[str, float] | None = None, policy: SplitPolicy = POLICY, **changes: object
+) -> Split:
     cluster = Cluster(id=cluster_id, nodes=(Node(id="n0", name="node-0", ready=True, devices=devices),))
     around = Surroundings(
         clusters=[StoredCluster(cluster=cluster, updated_s=0.0)], prices=prices or {}, blacklist_versions={"c1|cuda": 7}, now_s=0.0
     )
     assert LLAMA is not None
-    return split(make_request(WORKFLOW, **changes), LLAMA, around, SplitPolicy(images={}, usd_per_hour={}))
+    return split(make_request(WORKFLOW, **changes), LLAMA, around, policy)
 
 
 def ids(parts: tuple[Part, ...]) -> set[str]:
@@ -76,3 +85,9 @@ def test_a_quantised_request_plans_the_quantised_model():
     parts = asked(gpu(), quantization="fp8").parts
     assert all(part.quantized and part.model.quantization and part.model.quantization.method == "fp8" for part in parts)
     assert not any(part.quantized for part in asked(gpu()).parts)
+
+
+def test_the_model_set_of_the_request_stands_on_each_part_and_an_unknown_one_is_refused():
+    assert {part.model_set for part in asked(gpu(), model_set="a-1", policy=POLICY_OF_SETS).parts} == {SetChoice(version="a-1")}
+    with pytest.raises(InvalidInput, match="model_set 'b-2' is not at hand"):
+        asked(gpu(), model_set="b-2", policy=POLICY_OF_SETS)
