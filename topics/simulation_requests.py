@@ -23,8 +23,9 @@ class SimulationMethod(StrEnum):
 
 
 class SearchBody(SentModel):
-    """Bounds of the genetic search."""
+    """How the candidate space is searched, and the bounds of the genetic search."""
 
+    algorithm: Literal["auto", "direct", "exhaustive", "genetic"] = "auto"
     population: Annotated[int, Field(ge=4, le=500)] = 50
     generations: Annotated[int, Field(ge=1, le=200)] = 30
     elite: Annotated[float, Field(ge=0, le=0.9)] = 0.2

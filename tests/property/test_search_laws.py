@@ -5,13 +5,17 @@ from dataclasses import asdict, replace
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from budsim.core.search.direct import direct_search
 from budsim.core.search.evaluate import narrow
+from budsim.core.search.exhaustive import exhaustive_search
 from budsim.core.search.fitness import order_key
+from budsim.core.search.genetic import genetic_search
+from budsim.core.search.genome import Gene, space_of
 from budsim.core.search.pareto import front, undominated
-from budsim.core.search.part import PartStatus, SearchTask
-from budsim.core.search.space import candidate_space, layouts_for
+from budsim.core.search.part import PartResult, PartStatus, SearchTask
+from budsim.core.search.space import layouts_for
 from budsim.core.slo import Slo
 from tests.support.search_fakes import GB, FakeMemory, FakePredictor, as_out_of_memory, make_entry, make_group, make_load, make_part
 
@@ -54,6 +58,12 @@ def test_a_thinned_front_stays_on_the_front_and_keeps_its_ends(points, limit):
     assert (thin[0], thin[-1]) == (whole[0], whole[-1])
 
 
+def planned(part):
+    """Return what the direct search looks at."""
+    space = space_of(part, layouts_for(part))
+    return space.candidates(np.vstack((space.loads, space.leanest())))
+
+
 def searched(part, entries=()):
     return direct_search(SearchTask(part=part, layouts=layouts_for(part), blacklist=tuple(entries)), FakePredictor(), FakeMemory())
 
@@ -65,7 +75,7 @@ def test_every_answer_is_in_the_space_fits_differs_and_stands_in_order(part):
     if result.status is not PartStatus.FOUND:
         assert result.reason and result.remedy
         return
-    space = candidate_space(part, layouts_for(part))
+    space = planned(part)
     allowed = {tuple(asdict(space.row(index)).values()) for index in range(len(space))}
     found = result.configurations
     assert 1 <= len(found) <= part.settings.top_k
@@ -84,7 +94,7 @@ def test_the_first_is_the_best_of_the_whole_space_judged_one_by_one(part):
     result = searched(part)
     if result.status is not PartStatus.FOUND:
         return
-    one_each = [searched_alone(part, index) for index in range(len(candidate_space(part, layouts_for(part))))]
+    one_each = [searched_alone(part, index) for index in range(len(planned(part)))]
     best = min(order_key(item, part) for item in one_each if item is not None)
     assert order_key(result.configurations[0], part) == best
 
@@ -95,7 +105,7 @@ def searched_alone(part, index):
     from budsim.core.search.fitness import judge
     from budsim.core.search.space import replicas_held_each, scenario_of
 
-    row = candidate_space(part, layouts_for(part)).take(np.array([index]))
+    row = planned(part).take(np.array([index]))
     plan, figures = FakeMemory().plan(scenario_of(part), row), FakePredictor().predict(scenario_of(part), row)
     if not plan.fits[0]:
         return None
@@ -142,3 +152,67 @@ def test_narrowing_first_changes_no_answer(part):
         assert direct_search(narrowed, FakePredictor(), FakeMemory()) == whole
     else:
         assert (narrowed.status, narrowed.reason) == (whole.status, whole.reason)
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+SMALL = st.builds(replace, st.just(make_part().settings), population=st.integers(4, 20), generations=st.integers(1, 8))
+
+
+def both(part):
+    """Search the whole space, and a population of it."""
+    task = SearchTask(part=part, layouts=layouts_for(part), blacklist=())
+    return exhaustive_search(task, FakePredictor(), FakeMemory()), genetic_search(task, FakePredictor(), FakeMemory())
+
+
+@settings(max_examples=40, deadline=None)
+@given(PARTS, SMALL, SEEDS)
+def test_whatever_genetic_search_proposes_is_in_the_space_and_fits(part, bounds, seed):
+    _, found = both(replace(part, settings=bounds, seed=seed))
+    space = space_of(part, layouts_for(part))
+    every = space.candidates(space.every())
+    allowed = {every.row(index) for index in range(len(every))}
+    for item in (*found.configurations, *found.pareto):
+        assert item.candidate in allowed
+        assert item.memory.total_bytes <= item.memory.usable_bytes
+
+
+@settings(max_examples=40, deadline=None)
+@given(PARTS, SMALL, SEEDS)
+def test_the_whole_space_never_holds_less_than_a_population_finds(part, bounds, seed):
+    whole, found = both(replace(part, settings=bounds, seed=seed))
+    if found.status is PartStatus.FOUND:
+        assert order_key(whole.configurations[0], part) <= order_key(found.configurations[0], part)
+
+
+@settings(max_examples=20, deadline=None)
+@given(PARTS, SEEDS)
+def test_the_same_seed_has_the_same_bytes(part, seed):
+    one, other = (TypeAdapter(PartResult).dump_json(both(replace(part, seed=seed))[1]) for _ in range(2))
+    assert one == other
+
+
+@settings(max_examples=40, deadline=None)
+@given(PARTS)
+def test_two_genomes_are_never_the_same_candidate(part):
+    space = space_of(part, layouts_for(part))
+    genomes = space.every()
+    rows = space.candidates(genomes)
+    assert len({rows.row(index) for index in range(len(rows))}) == len(rows) <= space.upper_size
+    if len(rows):
+        assert (space.repaired(genomes) == genomes).all()
+        assert (space.in_order(genomes) == np.arange(len(genomes))).all()
+        assert (genomes <= np.array(space.most)).all()
+        assert (rows.max_num_seqs >= rows.concurrency).all()
+        assert (rows.max_num_batched_tokens >= rows.max_num_seqs).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(PARTS, st.data())
+def test_any_genome_is_repaired_to_one_of_the_space(part, data):
+    space = space_of(part, layouts_for(part))
+    if not space.layouts:
+        return
+    drawn = [data.draw(st.integers(0, most)) for most in space.most]
+    mended = space.repaired(np.array([drawn]))[0].tolist()
+    assert mended in space.every().tolist()
+    assert mended[Gene.LAYOUT] == drawn[Gene.LAYOUT]

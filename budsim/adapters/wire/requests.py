@@ -9,7 +9,7 @@ from budsim.core.engines.spec import Endpoint, EngineKind
 from budsim.core.errors import InvalidInput
 from budsim.core.hardware.spec import Cluster, HardwareMode
 from budsim.core.predictors.protocol import Method
-from budsim.core.search.part import SearchSettings
+from budsim.core.search.part import Algorithm, SearchSettings
 from budsim.core.slo import Slo
 from budsim.core.units import ms_to_seconds
 from budsim.core.workload import Workload
@@ -55,7 +55,7 @@ def request_from_event(event: SimulationRequested, *, workflow_id: UUID, default
         slo=_slo(event),
         hardware_mode=HardwareMode(event.hardware_mode),
         method=Method(event.simulation_method) if event.simulation_method else defaults.method,
-        settings=SearchSettings(top_k=event.top_k, **event.search.model_dump()),
+        settings=_settings(event),
         deadline_s=event.deadline_s or defaults.deadline_s,
         cluster_id=event.cluster_id,
         clusters=_clusters(event),
@@ -74,6 +74,11 @@ def request_from_event(event: SimulationRequested, *, workflow_id: UUID, default
         traceparent=caller.traceparent,
         body=event.model_dump(mode="json", exclude_none=True, exclude={"clusters"}),
     )
+
+
+def _settings(event: SimulationRequested) -> SearchSettings:
+    bounds = event.search.model_dump(exclude={"algorithm"})
+    return SearchSettings(top_k=event.top_k, algorithm=Algorithm(event.search.algorithm), **bounds)
 
 
 def _clusters(event: SimulationRequested) -> tuple[Cluster, ...]:

@@ -1,17 +1,19 @@
-"""Rows of a table of columns."""
+"""Rows of tables of columns."""
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from budsim.core.engines.candidates import BoolArray, IntArray
+from budsim.core.engines.candidates import BoolArray, Candidates, IntArray
 from budsim.core.memory.plan import MemoryPlan
 from budsim.core.predictors.protocol import Interval, Predictions
+from budsim.core.search.fitness import Fitness
 
 LONGEST_S: Final = 365 * 86_400.0  # a request that takes longer is as good as never answered [s]
 
-Table = TypeVar("Table", MemoryPlan, Predictions, Interval)
+Table = TypeVar("Table", Candidates, MemoryPlan, Predictions, Interval, Fitness)
 
 
 def take(table: Table, where: IntArray) -> Table:
@@ -22,6 +24,16 @@ def take(table: Table, where: IntArray) -> Table:
         if column is not None:  # a figure the method does not have
             columns[field.name] = take(column, where) if isinstance(column, Interval) else column[where]
     return replace(table, **columns)
+
+
+def joined(tables: Sequence[Table]) -> Table:
+    """Return the rows of all tables, one table below the other."""
+    columns: dict[str, Any] = {}
+    for field in fields(tables[0]):
+        parts = [getattr(table, field.name) for table in tables]
+        if parts[0] is not None:
+            columns[field.name] = joined(parts) if isinstance(parts[0], Interval) else np.concatenate(parts)
+    return replace(tables[0], **columns)
 
 
 def finite(predictions: Predictions) -> BoolArray:

@@ -6,11 +6,14 @@ from math import floor
 from typing import Final
 from uuid import UUID, uuid5
 
+import numpy as np
+
 from budsim.core.engines.candidates import Candidate, Candidates
 from budsim.core.hardware.visible import visible_share
 from budsim.core.memory.plan import MemoryPlan
 from budsim.core.predictors.protocol import BOUND_CODES, Interval, Predictions
-from budsim.core.search.fitness import Fitness
+from budsim.core.search.columns import take
+from budsim.core.search.fitness import Fitness, slo_probability
 from budsim.core.search.part import Configuration, MemoryBreakdown, Part, Range
 
 LEAST_UTILIZATION: Final = 0.05  # below it vLLM finds no room for its own start-up
@@ -51,7 +54,7 @@ def configuration(part: Part, judged: Judged, index: int) -> Configuration:
         e2e_range_s=_range(predictions.e2e_interval_s, index),
         error_rate=float(fitness.error_rate[index]),
         meets_slo=bool(fitness.meets_slo[index]),
-        slo_probability=float(fitness.slo_probability[index]),
+        slo_probability=float(slo_probability(part.slo, take(predictions, np.array([index])))[0]),
         cost_per_million_tokens=float(fitness.cost_per_million_tokens[index]),
         bound=BOUND_CODES[int(predictions.bound[index])],
         memory=_memory(part, judged.plan, index),

@@ -12,6 +12,7 @@ from budsim.core.hardware.pricing import cost_per_million_tokens
 from budsim.core.predictors.protocol import Interval, Predictions
 from budsim.core.search.part import Configuration, Part
 from budsim.core.slo import Slo
+from budsim.core.workload import Workload
 
 Z_95: Final = 1.6448536269514722  # 95 % quantile of the standard normal distribution
 MEAN_SUFFICES: Final = 0.5  # DESIGN «Order»: up to this asked probability, the mean meeting the target is enough
@@ -27,7 +28,6 @@ class Fitness:
     Attributes:
         error_rate: Mean relative shortfall from the set SLOs, 0…1.
         meets_slo: Whether every SLO is met with the asked probability.
-        slo_probability: Probability that every SLO is met.
         cost_per_million_tokens: Cost of 10⁶ output tokens. [$]
         replicas: Replicas needed for the target, at most what the group holds.
         uncarried: Share of the target's users that these replicas leave unserved; 0 carries the target.
@@ -35,7 +35,6 @@ class Fitness:
 
     error_rate: FloatArray
     meets_slo: BoolArray
-    slo_probability: FloatArray
     cost_per_million_tokens: FloatArray
     replicas: IntArray
     uncarried: FloatArray
@@ -50,20 +49,25 @@ def judge(part: Part, candidates: Candidates, predictions: Predictions, *, max_r
         predictions: Their figures, in the same order; finite.
         max_replicas: Replicas of each candidate the group holds, shape (n,).
     """
-    targets = np.array([part.workload.target_concurrency(e2e_s) for e2e_s in predictions.e2e_s.tolist()], dtype=np.int64)
+    targets = _targets(part.workload, predictions.e2e_s)
     replicas = np.minimum(-(-targets // candidates.concurrency), max_replicas)
-    probability = slo_probability(part.slo, predictions)
     meets = meets_means(part.slo, predictions)
     if part.slo.min_probability > MEAN_SUFFICES:
-        meets &= probability >= part.slo.min_probability
+        meets &= slo_probability(part.slo, predictions) >= part.slo.min_probability
     return Fitness(
         error_rate=error_rate(part.slo, predictions),
         meets_slo=meets,
-        slo_probability=probability,
         cost_per_million_tokens=_cost(part, candidates, predictions),
         replicas=replicas,
         uncarried=np.maximum(0.0, 1.0 - replicas * candidates.concurrency / targets),
     )
+
+
+def _targets(workload: Workload, e2e_s: FloatArray) -> IntArray:
+    """Return `target_concurrency` of every latency, shape (n,)."""
+    if workload.request_rate_per_s is None:
+        return np.full(len(e2e_s), workload.concurrency or 1, dtype=np.int64)
+    return np.maximum(1, np.ceil(workload.request_rate_per_s * e2e_s)).astype(np.int64)
 
 
 def _cost(part: Part, candidates: Candidates, predictions: Predictions) -> FloatArray:

@@ -17,14 +17,16 @@ def undominated(objectives: FloatArray) -> BoolArray:
         Mask of shape (n,).
     """
     order = np.lexsort(objectives.T[::-1])  # what beats a row sorts before it, so one pass suffices
-    ranked = objectives[order]
-    alive = np.ones(len(ranked), dtype=np.bool_)
-    for index in range(len(ranked)):
-        if alive[index]:
-            later = ranked[index + 1 :]
-            alive[index + 1 :] &= ~((later >= ranked[index]).all(axis=1) & (later > ranked[index]).any(axis=1))
-    mask = np.empty(len(ranked), dtype=np.bool_)
-    mask[order] = alive
+    left, alive = objectives[order], order
+    place = 0
+    while place < len(alive):
+        point, later = left[place], left[place + 1 :]
+        kept = np.ones(len(alive), dtype=np.bool_)
+        kept[place + 1 :] = ~((later >= point).all(axis=1) & (later > point).any(axis=1))
+        left, alive = left[kept], alive[kept]
+        place += 1
+    mask = np.zeros(len(objectives), dtype=np.bool_)
+    mask[alive] = True
     return mask
 
 

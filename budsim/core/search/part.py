@@ -13,11 +13,21 @@ from budsim.core.slo import Slo
 from budsim.core.workload import Workload
 
 
+class Algorithm(StrEnum):
+    """Ways through the candidate space."""
+
+    AUTO = "auto"  # direct for the heuristic; for the regressor exhaustive, or genetic where the space is large
+    DIRECT = "direct"
+    EXHAUSTIVE = "exhaustive"
+    GENETIC = "genetic"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings:
     """Bounds of the search; the genetic ones are the LLD's."""
 
     top_k: int = 5
+    algorithm: Algorithm = Algorithm.AUTO
     population: int = 50
     generations: int = 30
     elite: float = 0.2
@@ -219,6 +229,9 @@ class PartResult:
         method: The method that answered, which may differ from the one asked for.
         search: Name of the search used: direct, exhaustive, genetic.
         beside: What the other model set predicts of these configurations, where both are to be compared.
+        evaluations: Candidates that were predicted.
+        generations: Of a genetic search.
+        converged: False where a genetic search was stopped by its bounds.
     """
 
     part_id: str
@@ -233,5 +246,6 @@ class PartResult:
     predictor_version: str = ""
     search: str = ""
     evaluations: int = 0
+    generations: int = 0
     converged: bool = True
     beside: tuple[SetPrediction, ...] = ()

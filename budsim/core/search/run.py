@@ -8,8 +8,8 @@ from budsim.core.memory.plan import MemoryModel
 from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.search.beside import predictions_beside
 from budsim.core.search.choice import Predictors, choose
-from budsim.core.search.direct import direct_search
 from budsim.core.search.part import PartResult, SearchTask
+from budsim.core.search.strategy import find
 
 
 def search(task: SearchTask, predictors: Predictors, memory: MemoryModel) -> PartResult:
@@ -21,7 +21,7 @@ def search(task: SearchTask, predictors: Predictors, memory: MemoryModel) -> Par
         memory: Says what fits.
     """
     choice = choose(task.part, predictors)
-    result = direct_search(task, choice.predictor, memory)
+    result = find(task, choice.predictor, memory)
     beside = predictions_beside(task.part, result, choice.beside) if choice.beside else ()
     return replace(result, method_note=choice.note, beside=beside)
 

@@ -1,4 +1,4 @@
-"""The candidate space of a part: layouts × concurrency of one replica × engine-default knobs. Nothing else defines it."""
+"""Layouts and concurrencies a part may have; with the knobs of engines/choices.py they are the candidate space, in genome.py."""
 
 from math import ceil
 from typing import Final
@@ -6,15 +6,13 @@ from typing import Final
 import numpy as np
 
 from budsim.core.engines.candidates import Candidates, IntArray
-from budsim.core.engines.knobs import default_candidates
+from budsim.core.engines.choices import most_sequences
 from budsim.core.engines.spec import EngineKind, Scenario
 from budsim.core.hardware.spec import DeviceType, HardwareMode
 from budsim.core.hardware.topology import max_replicas, model_divides, valid_layouts
 from budsim.core.model.spec import AttentionKind, LayerBlock, ModelSpec
 from budsim.core.search.part import Layout, Part
 
-MAX_SEQUENCES: Final = 1024  # sequences one replica runs at once: the bound of max_num_seqs
-MAX_PROXIED: Final = 100  # CONTRACT «Engines»: requests in flight through one LiteLLM
 MAX_SPLITS: Final = 16  # how many ways of dividing the target over replicas are tried, beyond the powers of two
 
 _ONE_DEVICE: Final = Layout(tensor_parallel=1, pipeline_parallel=1)
@@ -55,11 +53,6 @@ def divides(model: ModelSpec, layout: Layout) -> bool:
     return whole and all(_block_divides(block, tensor) for block in model.blocks)
 
 
-def concurrency_limit(engine: EngineKind) -> int:
-    """Return the most requests one replica of an engine may hold in flight."""
-    return MAX_PROXIED if engine is EngineKind.LITELLM else MAX_SEQUENCES
-
-
 def concurrency_grid(part: Part, *, max_replicas: int) -> tuple[int, ...]:
     """Return the users one replica may be planned for, ascending.
 
@@ -70,7 +63,7 @@ def concurrency_grid(part: Part, *, max_replicas: int) -> tuple[int, ...]:
         part: Load and engine.
         max_replicas: Replicas the group holds.
     """
-    limit = concurrency_limit(part.engine.kind)
+    limit = most_sequences(part.engine.kind)
     target = part.workload.concurrency if part.workload.request_rate_per_s is None else None
     powers = [2**exponent for exponent in range(limit.bit_length()) if 2**exponent <= min(limit, target or limit)]
     if target is None:
@@ -78,18 +71,6 @@ def concurrency_grid(part: Part, *, max_replicas: int) -> tuple[int, ...]:
     replicas = {*range(1, min(max_replicas, MAX_SPLITS) + 1), max(1, max_replicas)}
     splits = {min(limit, ceil(target / count)) for count in replicas}
     return tuple(sorted({*powers, *splits}))
-
-
-def candidate_space(part: Part, layouts: tuple[Layout, ...]) -> Candidates:
-    """Return every candidate of a part over these layouts."""
-    grids = [concurrency_grid(part, max_replicas=replicas_held(part, layout)) for layout in layouts]
-    lengths = [len(grid) for grid in grids]
-    return default_candidates(
-        scenario_of(part),
-        tensor_parallel=np.repeat(np.array([layout.tensor_parallel for layout in layouts], dtype=np.int64), lengths),
-        pipeline_parallel=np.repeat(np.array([layout.pipeline_parallel for layout in layouts], dtype=np.int64), lengths),
-        concurrency=np.array([users for grid in grids for users in grid], dtype=np.int64),
-    )
 
 
 def replicas_held(part: Part, layout: Layout) -> int:

@@ -18,7 +18,8 @@ from budsim.core.model.catalogue import catalogue_model
 from budsim.core.ranking.recommendation import RankedConfiguration
 from budsim.core.search.configuration import Judged, configuration
 from budsim.core.search.fitness import judge
-from budsim.core.search.space import candidate_space, layouts_for, replicas_held_each, scenario_of
+from budsim.core.search.genome import space_of
+from budsim.core.search.space import layouts_for, replicas_held_each, scenario_of
 from tests.support.search_fakes import FakePredictor, make_group, make_load, make_part
 
 MODELS = ("meta-llama/Llama-3.1-8B", "mistralai/Mixtral-8x7B-v0.1", "deepseek-ai/DeepSeek-V3", "google/gemma-2-9b", "openai/gpt-oss-20b")
@@ -60,7 +61,8 @@ def test_the_engine_as_it_is_started_has_the_cache_that_was_planned(kind, device
     checked = 0
     for model_id in MODELS:
         part = part_of(kind, model_id, device)
-        where, rows = scenario_of(part), candidate_space(part, layouts_for(part))
+        space = space_of(part, layouts_for(part))
+        where, rows = scenario_of(part), space.candidates(space.loads)
         plan = AnalyticMemory().plan(where, rows)
         found = FakePredictor().predict(where, rows)
         verdict = judge(part, rows, found, max_replicas=replicas_held_each(part, rows))

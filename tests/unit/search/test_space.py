@@ -6,9 +6,15 @@ import pytest
 
 from budsim.core.engines.spec import EngineKind
 from budsim.core.hardware.spec import DeviceType, HardwareMode
+from budsim.core.search.genome import space_of
 from budsim.core.search.part import Layout
-from budsim.core.search.space import candidate_space, concurrency_grid, divides, layouts_for, replicas_held_each
+from budsim.core.search.space import concurrency_grid, divides, layouts_for, replicas_held_each
 from tests.support.search_fakes import make_engine, make_group, make_load, make_model, make_part
+
+
+def planned(part, layouts):
+    space = space_of(part, layouts)
+    return space.candidates(space.loads)
 
 
 def shapes(part):
@@ -78,7 +84,7 @@ def test_an_arrival_rate_is_planned_over_powers_of_two():
 
 def test_every_candidate_admits_the_users_it_is_planned_for_and_the_space_stays_small():
     part = make_part(group=make_group(nodes=(8, 8, 8, 8)), load=make_load(concurrency=1000))
-    space = candidate_space(part, layouts_for(part))
+    space = planned(part, layouts_for(part))
     assert (space.max_num_seqs >= space.concurrency).all()
     assert len(space) <= 500
 
@@ -86,5 +92,5 @@ def test_every_candidate_admits_the_users_it_is_planned_for_and_the_space_stays_
 def test_replicas_held_follow_the_layout_of_each_candidate():
     # nodes of 8 and 4: TP=1 12 times, TP=8 once
     part = make_part(group=make_group(nodes=(8, 4)), load=make_load(concurrency=1))
-    space = candidate_space(part, (Layout(tensor_parallel=1, pipeline_parallel=1), Layout(tensor_parallel=8, pipeline_parallel=1)))
+    space = planned(part, (Layout(tensor_parallel=1, pipeline_parallel=1), Layout(tensor_parallel=8, pipeline_parallel=1)))
     assert set(zip(space.tensor_parallel.tolist(), replicas_held_each(part, space).tolist(), strict=True)) == {(1, 12), (8, 1)}
