@@ -60,6 +60,7 @@ def open_latency(case: Case, memory: MemoryPlan) -> Latency:
         e2e_s=ttft + steps * tpot,
         queue_s=np.where(load.saturated, wait, 0.0),
         step=decode,
+        prompt=prompt.step,
         running=load.busy,
         prefill_share=share,
         saturated=load.saturated,

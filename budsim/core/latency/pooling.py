@@ -21,5 +21,12 @@ def pooled_latency(case: Case) -> Latency:
     answered = case.overheads.per_request_s + prompt.alone_s + queue
     none = np.zeros(len(case.candidates))
     return Latency(
-        ttft_s=answered, tpot_s=none, e2e_s=answered, queue_s=queue, step=prompt.step, running=users, prefill_share=np.ones_like(none)
+        ttft_s=answered,
+        tpot_s=none,
+        e2e_s=answered,
+        queue_s=queue,
+        step=prompt.step,
+        prompt=prompt.step,
+        running=users,
+        prefill_share=np.ones_like(none),
     )

@@ -31,6 +31,7 @@ def proxied_latency(case: Case) -> Latency:
         e2e_s=ttft + (case.scenario.workload.output_tokens - 1.0) * tpot,
         queue_s=none,
         step=step,
+        prompt=step,
         running=case.candidates.concurrency.astype(np.float64),
         prefill_share=none,
     )

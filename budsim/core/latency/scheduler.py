@@ -27,6 +27,7 @@ class Latency:
     e2e_s: FloatArray
     queue_s: FloatArray
     step: StepTime  # what every token, or the whole prompt of a pooled request, takes
+    prompt: StepTime  # what a prompt takes, run alone
     running: FloatArray  # sequences that run at once on one data-parallel rank
     prefill_share: FloatArray  # share of a decode step that prompts of others take
     saturated: BoolArray | None = None  # of an open loop: more requests come than can be answered
@@ -139,6 +140,7 @@ def closed_loop(demand: Demand, efficiency: Efficiency, overheads: Overheads) ->
         e2e_s=ttft + steps * tpot,
         queue_s=queue,
         step=decode,
+        prompt=prompt.step,
         running=running,
         prefill_share=shared / tpot,
     )

@@ -33,6 +33,7 @@ def static_batch(demand: Demand, efficiency: Efficiency, overheads: Overheads) -
         e2e_s=ttft + (demand.output_tokens - 1.0) * decode.total_s,
         queue_s=none,
         step=decode,
+        prompt=prompt.step,
         running=demand.running,
         prefill_share=none,
     )

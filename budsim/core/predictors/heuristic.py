@@ -1,8 +1,6 @@
 """HeuristicPredictor: the analytic model behind the Predictor protocol."""
 
-import numpy as np
-
-from budsim.core.engines.candidates import Candidates, IntArray
+from budsim.core.engines.candidates import Candidates
 from budsim.core.engines.spec import Scenario
 from budsim.core.latency.case import Case
 from budsim.core.latency.constants import Constants, shipped_constants
@@ -13,11 +11,10 @@ from budsim.core.latency.scheduler import Latency, steady_latency
 from budsim.core.latency.static_batch import static_latency
 from budsim.core.memory.plan import MemoryModel, MemoryPlan
 from budsim.core.model.spec import ModelKind
+from budsim.core.predictors.bounds import bound_shares, largest_share
 from budsim.core.predictors.intervals import bands_of
-from budsim.core.predictors.protocol import BOUND_CODES, Bound, Method, Predictions
+from budsim.core.predictors.protocol import Method, Predictions
 from budsim.core.workload import LoadMode
-
-QUEUED_SHARE = 0.5  # waiting is what bounds a candidate from this share of its latency on
 
 
 class HeuristicPredictor:
@@ -46,6 +43,7 @@ class HeuristicPredictor:
         """
         plan = self._memory.plan(scenario, candidates)
         latency = _latency(self._constants.case(scenario, candidates), plan)
+        shares = bound_shares(candidates, plan, latency, output_tokens=scenario.workload.output_tokens)
         bands = bands_of(scenario, self._constants)
         throughput = scenario.workload.output_tokens / latency.e2e_s
         return Predictions(
@@ -53,31 +51,14 @@ class HeuristicPredictor:
             tpot_s=latency.tpot_s,
             e2e_s=latency.e2e_s,
             throughput_per_user=throughput,
-            bound=bound_codes(candidates, plan, latency),
+            bound=largest_share(shares),
+            shares=shares,
             ttft_interval_s=bands.ttft.around(latency.ttft_s),
             throughput_interval=bands.e2e.inverse().around(throughput),
             e2e_interval_s=bands.e2e.around(latency.e2e_s),
             tpot_interval_s=bands.tpot.around(latency.tpot_s),
             saturated=latency.saturated,
         )
-
-
-def bound_codes(candidates: Candidates, plan: MemoryPlan, latency: Latency) -> IntArray:
-    """Return what takes the largest share of the latency, as codes of BOUND_CODES."""
-    step = latency.step
-    computing = step.compute_s >= step.bandwidth_s
-    shares = {
-        Bound.COMPUTE: np.where(computing, step.operators_s, 0.0) + latency.prefill_share * latency.tpot_s,
-        Bound.BANDWIDTH: np.where(computing, 0.0, step.operators_s),
-        Bound.COMMUNICATION: step.communication_s,
-        Bound.OVERHEAD: step.overhead_s,
-    }
-    names = tuple(shares)
-    codes = np.array([BOUND_CODES.index(name) for name in names])[np.argmax(np.stack([shares[name] for name in names]), axis=0)]
-    waits = latency.queue_s > QUEUED_SHARE * latency.e2e_s
-    starved = waits & (plan.max_concurrency < candidates.max_num_seqs)
-    codes = np.where(waits, BOUND_CODES.index(Bound.QUEUE), codes)
-    return np.asarray(np.where(starved, BOUND_CODES.index(Bound.KV_CAPACITY), codes), dtype=np.int64)
 
 
 def _latency(case: Case, plan: MemoryPlan) -> Latency:

@@ -47,6 +47,7 @@ class Predictions:
         e2e_s: Arrival to last token, mean. [s]
         throughput_per_user: Output tokens/s one user sees: output tokens / E2E. [tokens/s]
         bound: Codes of BOUND_CODES.
+        shares: Share of the E2E latency each bound takes, shape (n, len(BOUND_CODES)), rows of sum 1; None from a method that cannot tell.
         tpot_interval_s: None from a method without one. [s]
         saturated: Whether more requests come than can be answered; None where the load is closed.
     """
@@ -60,6 +61,7 @@ class Predictions:
     throughput_interval: Interval
     e2e_interval_s: Interval
     tpot_interval_s: Interval | None = None
+    shares: FloatArray | None = None
     saturated: BoolArray | None = None
 
 
