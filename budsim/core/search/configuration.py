@@ -14,7 +14,7 @@ from budsim.core.memory.plan import MemoryPlan
 from budsim.core.predictors.protocol import BOUND_CODES, Interval, Predictions
 from budsim.core.search.columns import take
 from budsim.core.search.fitness import Fitness, slo_probability
-from budsim.core.search.part import Configuration, MemoryBreakdown, Part, Range
+from budsim.core.search.part import BoundShare, Configuration, MemoryBreakdown, Part, Range
 
 LEAST_UTILIZATION: Final = 0.05  # below it vLLM finds no room for its own start-up
 MOST_UTILIZATION: Final = 0.95  # CONTRACT «Memory, cost»: the share of the memory a plan may ever count on
@@ -58,6 +58,7 @@ def configuration(part: Part, judged: Judged, index: int) -> Configuration:
         cost_per_million_tokens=float(fitness.cost_per_million_tokens[index]),
         bound=BOUND_CODES[int(predictions.bound[index])],
         memory=_memory(part, judged.plan, index),
+        shares=_shares(predictions, index),
     )
 
 
@@ -75,6 +76,13 @@ def gpu_memory_utilization(*, total_bytes: float, usable_bytes: float, device_by
 
 def _range(interval: Interval, index: int) -> Range:
     return Range(low=float(interval.low[index]), high=float(interval.high[index]))
+
+
+def _shares(predictions: Predictions, index: int) -> tuple[BoundShare, ...]:
+    if predictions.shares is None:
+        return ()
+    named = zip(BOUND_CODES, predictions.shares[index].tolist(), strict=True)
+    return tuple(BoundShare(bound=bound, share=share) for bound, share in sorted(named, key=lambda item: -item[1]) if share > 0.0)
 
 
 def _memory(part: Part, plan: MemoryPlan, index: int) -> MemoryBreakdown:

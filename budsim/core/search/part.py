@@ -9,6 +9,7 @@ from budsim.core.hardware.pricing import PURCHASE
 from budsim.core.hardware.spec import HardwareGroup
 from budsim.core.model.spec import ModelSpec
 from budsim.core.predictors.protocol import Bound, Method
+from budsim.core.search.change import Change
 from budsim.core.slo import Slo
 from budsim.core.workload import Workload
 
@@ -164,6 +165,14 @@ class MemoryBreakdown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BoundShare:
+    """Share of the E2E latency that one bound takes, 0…1."""
+
+    bound: Bound
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """One judged deployment of one part: candidate, figures, verdict.
 
@@ -174,6 +183,7 @@ class Configuration:
         error_rate: Mean relative shortfall from the SLOs, 0…1.
         slo_probability: Probability that every SLO is met.
         cost_per_million_tokens: Cost of 10⁶ output tokens. [$]
+        shares: What takes the latency, largest first; empty where the method cannot tell.
     """
 
     config_id: str
@@ -192,6 +202,7 @@ class Configuration:
     cost_per_million_tokens: float
     bound: Bound
     memory: MemoryBreakdown
+    shares: tuple[BoundShare, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +239,7 @@ class PartResult:
         remedy: The smallest change that would make it fit.
         method: The method that answered, which may differ from the one asked for.
         search: Name of the search used: direct, exhaustive, genetic.
+        changes: What would make it meet its target and SLOs, where it does not; the least change of each kind.
         beside: What the other model set predicts of these configurations, where both are to be compared.
         evaluations: Candidates that were predicted.
         generations: Of a genetic search.
@@ -248,4 +260,5 @@ class PartResult:
     evaluations: int = 0
     generations: int = 0
     converged: bool = True
+    changes: tuple[Change, ...] = ()
     beside: tuple[SetPrediction, ...] = ()

@@ -1,0 +1,44 @@
+"""Change: one thing that, asked or offered otherwise, would make a request fit. Each was judged by the predictor that answered."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ChangeKind(StrEnum):
+    """What is changed; all else stays."""
+
+    USERS = "concurrency"  # [requests in flight]
+    RATE = "request_rate"  # [requests/s]
+    DEVICES = "devices"  # free devices of the group
+    TTFT = "target_ttft"  # [s]
+    THROUGHPUT = "target_throughput_per_user"  # [tokens/s]
+    E2E = "target_e2e_latency"  # [s]
+    QUANTIZATION = "quantization_type"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One change that is enough by itself.
+
+    Attributes:
+        kind: What is changed, in the unit of its kind.
+        asked: As it was; 0 for a format.
+        needed: As it would have to be; 0 for a format.
+        weight_format: Format of the weights that would do, for that kind alone.
+        sentence: What to do and at which layout it was found to do.
+        per_node: For devices, how many of them stand on one node.
+    """
+
+    kind: ChangeKind
+    asked: float = 0.0
+    needed: float = 0.0
+    weight_format: str = ""
+    sentence: str
+    per_node: int = 0
+
+    @property
+    def distance(self) -> float:
+        """How far it is from what was asked, as a factor: 1 is no change. A format counts as the factor 2 of its bytes."""
+        if self.asked <= 0.0 or self.needed <= 0.0:
+            return 2.0
+        return max(self.needed / self.asked, self.asked / self.needed)
