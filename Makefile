@@ -33,9 +33,9 @@ demo: install
 up: install
 	@$(BIN)/budsim up
 
-# two at a time, a file each, the slow ones first: they wait more than they compute
+# three at a time, a file each: the slow ones wait more than they compute
 test: install
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: install
 	$(BIN)/ruff check .
