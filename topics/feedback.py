@@ -9,7 +9,7 @@ from topics.wire import Amount, Concurrency, Event, SentModel
 
 
 class ObservedBody(SentModel):
-    """Metrics measured on the deployment: ttft [ms], throughput [tokens/s], e2e [s]."""
+    """Means measured on the deployment: ttft [ms], throughput [output tokens/s of one user], e2e [s]; and the users of one replica."""
 
     ttft: Amount | None = None
     throughput_per_user: Amount | None = None

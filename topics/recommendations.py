@@ -84,6 +84,8 @@ class ConfigurationBody(WireModel):
     meets_slo: bool
     slo_probability: float
     bound: str
+    method: str = ""
+    model_set_version: str = ""
 
 
 class RecommendationBody(WireModel):

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from budsim.cli import accuracy, admin, ask, clusters, database, dead_letters, doctor, memory, schemas, servers, tokens
+from budsim.cli import accuracy, admin, ask, clusters, database, dead_letters, doctor, memory, models, schemas, servers, tokens
 from budsim.cli.output import errors, one_line
 from budsim.core.errors import BudSimError, Unavailable
 
@@ -32,6 +32,7 @@ for group, name, text in (
     (clusters.clusters, "clusters", "Cluster topologies"),
     (schemas.schemas, "schemas", "JSON Schemas and AsyncAPI document of the messages"),
     (servers.worker, "worker", "Stream workers"),
+    (models.models, "models", "Sets of trained models"),
 ):
     app.add_typer(group, name=name, help=text, no_args_is_help=True)
 for command in (

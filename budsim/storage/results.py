@@ -1,5 +1,6 @@
 """Rows of simulation_results from a recommendation."""
 
+from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
@@ -10,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from budsim.core.ranking.recommendation import ClusterRecommendation, PlacedDevices, RankedConfiguration, Recommendation
 from budsim.core.search.blacklist import weight_format
-from budsim.core.search.part import BlacklistEntry
+from budsim.core.search.part import BlacklistEntry, Configuration, SetPrediction
 from budsim.core.units import GB, TERA, US_PER_S, bytes_to_gb, seconds_to_ms
 from budsim.services.request import SimulationRequest
-from budsim.storage.schema import SimulationResultRow, table_of
+from budsim.storage.schema import MODEL_SET_LENGTH, SetPredictionRow, SimulationResultRow, table_of
 from budsim.storage.values import ENTRY, json_text
 
 _RANKED = TypeAdapter(RankedConfiguration)
@@ -32,18 +33,43 @@ _ADD_RESULT: Final = insert(_RESULTS).values(
         **{name: cast(bindparam(_text_of(name), type_=Text), JSONB) for name in _JSON},
     }
 )
+_ADD_BESIDE: Final = insert(table_of(SetPredictionRow))
 _NOWHERE = PlacedDevices(node_id="", node_name="", devices=0)
 
 
 async def insert_results(session: AsyncSession, request: SimulationRequest, recommendation: Recommendation) -> None:
-    """Insert one row per recommended configuration."""
+    """Insert one row per recommended configuration, and what another model set predicts of it."""
     rows = [
-        _row(request, ranked, rank=rank, cluster_rank=cluster_rank)
+        _row(request, ranked, rank=rank, cluster_rank=cluster_rank) | answered
         for cluster_rank, cluster in enumerate(recommendation.clusters)
-        for rank, ranked in enumerate(_distinct(cluster))
+        for rank, (ranked, answered) in enumerate(_told(cluster))
     ]
+    beside = [values for cluster in recommendation.clusters for values in _all_beside(cluster)]
     if rows:
         await session.execute(_ADD_RESULT, rows)
+    if beside:
+        await session.execute(_ADD_BESIDE, beside)
+
+
+def _told(cluster: ClusterRecommendation) -> Iterator[tuple[RankedConfiguration, dict[str, object]]]:
+    """Yield each configuration with who predicted it."""
+    results = {result.part_id: result for result in cluster.results}
+    for ranked in _distinct(cluster):
+        result = results[ranked.part.part_id]
+        yield ranked, {"method": result.method.value, "model_set": result.predictor_version[:MODEL_SET_LENGTH]}
+
+
+def _all_beside(cluster: ClusterRecommendation) -> Iterator[dict[str, object]]:
+    """Yield what another model set predicts of the configurations that are recommended."""
+    recommended = {ranked.configuration.config_id for ranked in _distinct(cluster)}
+    for result in cluster.results:
+        for found in result.beside:
+            if found.config_id in recommended:
+                yield {
+                    "config_id": UUID(found.config_id),
+                    "model_set": found.model_set[:MODEL_SET_LENGTH],
+                    **_predicted(found),
+                }
 
 
 def _distinct(cluster: ClusterRecommendation) -> list[RankedConfiguration]:
@@ -149,6 +175,15 @@ def _figures(ranked: RankedConfiguration) -> dict[str, object]:
         "pp_size": found.candidate.pipeline_parallel,
         "concurrency": found.candidate.concurrency,
         "replicas": ranked.replicas,
+        "error_rate": found.error_rate,
+        "cost_per_million_tokens": found.cost_per_million_tokens,
+        "meets_slo": found.meets_slo,
+        **_predicted(found),
+    }
+
+
+def _predicted(found: Configuration | SetPrediction) -> dict[str, object]:
+    return {
         "ttft": seconds_to_ms(found.ttft_s),
         "ttft_p5": seconds_to_ms(found.ttft_range_s.low),
         "ttft_p95": seconds_to_ms(found.ttft_range_s.high),
@@ -158,7 +193,4 @@ def _figures(ranked: RankedConfiguration) -> dict[str, object]:
         "e2e_latency": found.e2e_s,
         "e2e_latency_p5": found.e2e_range_s.low,
         "e2e_latency_p95": found.e2e_range_s.high,
-        "error_rate": found.error_rate,
-        "cost_per_million_tokens": found.cost_per_million_tokens,
-        "meets_slo": found.meets_slo,
     }

@@ -8,6 +8,8 @@ from sqlalchemy import BigInteger, Boolean, DateTime, Float, ForeignKey, Index, 
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+MODEL_SET_LENGTH = 64  # characters of a version, as the request's field takes
+
 
 class Base(DeclarativeBase):
     """Declarative base."""
@@ -136,6 +138,8 @@ class SimulationResultRow(Base):
     error_rate: Mapped[float]
     cost_per_million_tokens: Mapped[float]
     meets_slo: Mapped[bool]
+    method: Mapped[str] = mapped_column(String(16), server_default="")
+    model_set: Mapped[str] = mapped_column(String(MODEL_SET_LENGTH), server_default="")
     blacklist_key: Mapped[str]
     blacklist_entry: Mapped[dict[str, Any]]
     top_k_configs: Mapped[dict[str, Any] | None]
@@ -151,6 +155,25 @@ class SimulationResultRow(Base):
             "idx_simulation_results_topk_cost", "top_k_configs", postgresql_using="gin", postgresql_ops={"top_k_configs": "jsonb_path_ops"}
         ),
     )
+
+
+class SetPredictionRow(Base):
+    """What a model set that did not answer predicts of a recommended configuration."""
+
+    __tablename__ = "set_predictions"
+
+    config_id: Mapped[UUID] = mapped_column(ForeignKey("simulation_results.config_id", ondelete="CASCADE"), primary_key=True)
+    model_set: Mapped[str] = mapped_column(String(MODEL_SET_LENGTH), primary_key=True)
+    ttft: Mapped[float]
+    ttft_p5: Mapped[float]
+    ttft_p95: Mapped[float]
+    throughput_per_user: Mapped[float]
+    throughput_per_user_p5: Mapped[float]
+    throughput_per_user_p95: Mapped[float]
+    e2e_latency: Mapped[float]
+    e2e_latency_p5: Mapped[float]
+    e2e_latency_p95: Mapped[float]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class OutboxRow(Base):

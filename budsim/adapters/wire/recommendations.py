@@ -7,7 +7,7 @@ from budsim.core.engines.candidates import Candidates
 from budsim.core.memory.adapters import max_loras
 from budsim.core.memory.overheads import non_torch_bytes
 from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration, Recommendation
-from budsim.core.search.part import Configuration, Range
+from budsim.core.search.part import Configuration, PartResult, Range
 from budsim.core.search.space import scenario_of
 from budsim.core.units import bytes_to_gb, seconds_to_ms
 from topics.recommendations import (
@@ -53,8 +53,8 @@ def recommendation_event(recommendation: Recommendation) -> RecommendationMade:
 
 
 def _cluster(item: ClusterRecommendation, data_version: str) -> RecommendationBody:
-    best = item.best
-    engine, result = best.part.engine, _result_of(item, best)
+    best, results = item.best, {result.part_id: result for result in item.results}
+    engine, result = best.part.engine, results.get(best.part.part_id)
     metrics = _metrics(best)
     return RecommendationBody(
         cluster_id=item.cluster_id,
@@ -70,23 +70,15 @@ def _cluster(item: ClusterRecommendation, data_version: str) -> RecommendationBo
         intervals=_intervals(best.configuration),
         meets_slo=best.configuration.meets_slo,
         slo_probability=best.configuration.slo_probability,
-        method=result[0],
-        method_note=result[1],
-        model_set_version=result[2],
+        method_note=result.method_note if result else "",
+        **_predicted_by(result),
         data_version=data_version,
         explanation=item.explanation,
         warnings=list(item.warnings),
         excluded_config_ids=sorted({config_id for part in item.results for config_id in part.excluded}),
-        configurations=[configuration_body(ranked) for ranked in item.configurations],
-        pareto=[configuration_body(ranked) for ranked in item.pareto],
+        configurations=[configuration_body(ranked, results.get(ranked.part.part_id)) for ranked in item.configurations],
+        pareto=[configuration_body(ranked, results.get(ranked.part.part_id)) for ranked in item.pareto],
     )
-
-
-def _result_of(item: ClusterRecommendation, best: RankedConfiguration) -> tuple[str, str, str]:
-    for result in item.results:
-        if result.part_id == best.part.part_id:
-            return result.method.value, result.method_note, result.predictor_version
-    return "", "", ""
 
 
 def _metrics(best: RankedConfiguration) -> MetricsBody:
@@ -109,8 +101,8 @@ def _metrics(best: RankedConfiguration) -> MetricsBody:
     )
 
 
-def configuration_body(ranked: RankedConfiguration) -> ConfigurationBody:
-    """Return one configuration so that a consumer can deploy it without another call."""
+def configuration_body(ranked: RankedConfiguration, result: PartResult | None = None) -> ConfigurationBody:
+    """Return one configuration, and who predicted it, so that a consumer can deploy it without another call."""
     part, configuration = ranked.part, ranked.configuration
     memory = configuration.memory
     args, envs = _started(ranked)
@@ -145,6 +137,15 @@ def configuration_body(ranked: RankedConfiguration) -> ConfigurationBody:
         meets_slo=configuration.meets_slo,
         slo_probability=configuration.slo_probability,
         bound=configuration.bound.value,
+        **_predicted_by(result),
+    )
+
+
+def _predicted_by(result: PartResult | None) -> dict[str, str]:
+    return (
+        {"method": result.method.value, "model_set_version": result.predictor_version}
+        if result
+        else {"method": "", "model_set_version": ""}
     )
 
 

@@ -97,7 +97,7 @@ def scores_of(outcomes: Iterable[Outcome]) -> dict[Metric, Score]:
     for metric in Metric:
         pairs = [pair for pair in (_pair(metric, measured, predicted) for measured, predicted in listed) if pair is not None]
         if pairs:
-            found[metric] = _score(pairs)
+            found[metric] = score_of(pairs)
     return found
 
 
@@ -112,7 +112,8 @@ def _pair(metric: Metric, measured: Measured, predicted: Predicted) -> tuple[flo
     return None if value is None else (value, found)
 
 
-def _score(pairs: Sequence[tuple[float, Range]]) -> Score:
+def score_of(pairs: Sequence[tuple[float, Range]]) -> Score:
+    """Return the score of pairs of a measured figure and its prediction; at least one."""
     measured = np.array([value for value, _ in pairs])
     ratio = np.array([found.mean for _, found in pairs]) / measured
     error = np.abs(ratio - 1.0)
