@@ -3,7 +3,6 @@
 from typing import Any
 
 from budsim.core.engines.arguments import engine_arguments
-from budsim.core.engines.candidates import Candidates
 from budsim.core.memory.adapters import max_loras
 from budsim.core.memory.overheads import non_torch_bytes
 from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration, Recommendation
@@ -157,7 +156,7 @@ def _started(ranked: RankedConfiguration) -> tuple[dict[str, Any], dict[str, str
         gpu_memory_utilization=memory.gpu_memory_utilization,
         kv_bytes=memory.kv_cache_bytes,
         working_bytes=memory.activation_bytes + memory.overhead_bytes,
-        outside_bytes=float(non_torch_bytes(scenario, Candidates.from_rows([candidate]))[0]),
+        outside_bytes=float(non_torch_bytes(scenario, candidate)),
     )
 
 

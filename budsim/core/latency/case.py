@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from budsim.core.engines.candidates import Candidates
+from budsim.core.engines.candidates import Rows
 from budsim.core.engines.spec import Scenario
 from budsim.core.latency.efficiency import Efficiency
 from budsim.core.latency.overheads import Overheads
@@ -10,9 +10,9 @@ from budsim.core.latency.overheads import Overheads
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Candidates of one scenario on one device family and engine."""
+    """Candidates of one scenario on one device family and engine: one, or columns of them."""
 
     scenario: Scenario
-    candidates: Candidates
+    candidates: Rows
     efficiency: Efficiency
     overheads: Overheads

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from enum import IntEnum
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from budsim.core.engines.candidates import FloatArray, IntArray
-
-Figure: TypeAlias = float | FloatArray  # one for all runs, or shape (n,)
+from budsim.core.engines.candidates import IntArray
 
 
 class Lane(IntEnum):

@@ -8,17 +8,18 @@ from importlib.resources import files
 from math import exp
 from typing import Any, Final
 
-import numpy as np
-
-from budsim.core.engines.candidates import Candidates
-from budsim.core.engines.spec import Scenario
+from budsim.core.elementwise import Figure, minimum
+from budsim.core.engines.candidates import Rows
+from budsim.core.engines.spec import EngineProfile, Scenario
+from budsim.core.hardware.spec import Accelerator
 from budsim.core.latency.case import Case
-from budsim.core.latency.columns import Figure
 from budsim.core.latency.efficiency import Efficiency
 from budsim.core.latency.generations import constant_keys
 from budsim.core.latency.kernels import KernelShares, kernel_shares, measured_shares
 from budsim.core.latency.overheads import Overheads
 from budsim.core.latency.unmeasured import known_efficiency, known_overheads
+from budsim.core.model.spec import ModelSpec
+from budsim.core.remembered import remembered
 
 # what multiplies the kernels' shares, and what is a cost of its own
 FACTORS: Final = (
@@ -66,22 +67,23 @@ class Constants:
     bands: Mapping[str, Mapping[str, tuple[float, float]]]
     seen: Seen
 
-    def case(self, scenario: Scenario, candidates: Candidates) -> Case:
+    def case(self, scenario: Scenario, candidates: Rows) -> Case:
         """Return the candidates with the constants that hold for their device and engine."""
         efficiency, overheads = self.resolved(scenario)
         return Case(scenario=scenario, candidates=candidates, efficiency=efficiency, overheads=overheads)
 
     def resolved(self, scenario: Scenario) -> tuple[Efficiency, Overheads]:
         """Return the constants of a scenario's device and engine."""
-        engine = scenario.engine
-        known = [
-            self.effects[key]
-            for key in constant_keys(scenario.device, engine.served_by, engine.version, scenario.model)
-            if key in self.effects
-        ]
-        values = {name: self.base[name] * exp(sum(effect.get(name, 0.0) for effect in known)) for name in FIELDS}
-        fitted = combined(values, kernel_shares(scenario.device, self.kernels), prefill_apart=prefill_apart(engine.served_by))
-        return known_efficiency(scenario.device.device_type, fitted[0]), known_overheads(engine.served_by, fitted[1])
+        return _resolved(self, scenario.device, scenario.engine, scenario.model)
+
+
+@remembered
+def _resolved(constants: Constants, device: Accelerator, engine: EngineProfile, model: ModelSpec) -> tuple[Efficiency, Overheads]:
+    keys = constant_keys(device, engine.served_by, engine.version, model)
+    known = [constants.effects[key] for key in keys if key in constants.effects]
+    values = {name: constants.base[name] * exp(sum(effect.get(name, 0.0) for effect in known)) for name in FIELDS}
+    fitted = combined(values, kernel_shares(device, constants.kernels), prefill_apart=prefill_apart(engine.served_by))
+    return known_efficiency(device.device_type, fitted[0]), known_overheads(engine.served_by, fitted[1])
 
 
 def prefill_apart(engine: str) -> float:
@@ -114,7 +116,7 @@ def combined(values: Mapping[str, Figure], kernels: KernelShares, *, prefill_apa
 
 
 def _share(value: Figure) -> Figure:
-    return np.minimum(1.0, value)
+    return minimum(1.0, value)
 
 
 @cache

@@ -5,10 +5,8 @@ Constants meet a demand in `timing.py`. Kept apart, thousands of unlike runs are
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from budsim.core.engines.candidates import FloatArray, IntArray
-from budsim.core.latency.columns import Figure
+from budsim.core.elementwise import Figure, minimum
+from budsim.core.engines.candidates import IntArray
 from budsim.core.latency.operators import Work
 
 
@@ -37,7 +35,7 @@ class Peaks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDemand:
-    """Work, traffic and counts of one decode step, or of a whole prompt, on one device, shape (n,).
+    """Work, traffic and counts of one decode step, or of a whole prompt, on one device.
 
     Attributes:
         ring_bytes: What one all-reduce puts on the link. [bytes]
@@ -55,22 +53,22 @@ class StepDemand:
     experts: Work
     head: Work
     attention: Work
-    ring_bytes: FloatArray
-    reduces: FloatArray
-    hop_bytes: FloatArray
-    hops: FloatArray
-    exchange_bytes: FloatArray
-    exchanges: FloatArray
-    layers: FloatArray
-    routed_layers: FloatArray
-    folded_layers: FloatArray
-    steps: FloatArray
-    sequences: FloatArray
+    ring_bytes: Figure
+    reduces: Figure
+    hop_bytes: Figure
+    hops: Figure
+    exchange_bytes: Figure
+    exchanges: Figure
+    layers: Figure
+    routed_layers: Figure
+    folded_layers: Figure
+    steps: Figure
+    sequences: Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """One closed loop, or one batch, on each data-parallel rank of a replica, shape (n,).
+    """One closed loop, or one batch, on each data-parallel rank of a replica.
 
     Attributes:
         decode: One step of the running sequences at their mean length.
@@ -89,16 +87,16 @@ class Demand:
     peaks: Peaks
     decode: StepDemand
     prompt: StepDemand
-    users: FloatArray
-    slots: FloatArray
-    stages: FloatArray
-    crowd: FloatArray
-    chunks: FloatArray
-    step_share: FloatArray
+    users: Figure
+    slots: Figure
+    stages: Figure
+    crowd: Figure
+    chunks: Figure
+    step_share: Figure
     output_tokens: Figure
     rounds: Figure
 
     @property
-    def running(self) -> FloatArray:
+    def running(self) -> Figure:
         """Sequences that run at once on one rank."""
-        return np.minimum(self.users, self.slots)
+        return minimum(self.users, self.slots)

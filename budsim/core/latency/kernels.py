@@ -8,8 +8,8 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
+from budsim.core.elementwise import Figure
 from budsim.core.hardware.spec import Accelerator
-from budsim.core.latency.columns import Figure
 from budsim.core.latency.generations import architecture_of
 
 ANY: Final = "any"

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
-from budsim.core.engines.candidates import BoolArray, FloatArray
+from budsim.core.elementwise import Figure, Truth, maximum, minimum, where
 from budsim.core.latency.case import Case
 from budsim.core.latency.demand import Demand
 from budsim.core.latency.scheduler import Latency, PromptCost, demand_of, prompt_cost, running_slots
@@ -18,7 +16,7 @@ ENDLESS_RUN_S: Final = 60.0  # a queue that only grows is read after a minute
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenLoad:
-    """The load one data-parallel rank settles at, shape (n,).
+    """The load one data-parallel rank settles at.
 
     Attributes:
         busy: Sequences that decode at once.
@@ -26,9 +24,9 @@ class OpenLoad:
         saturated: Whether more come than can be answered.
     """
 
-    busy: FloatArray
-    served_per_s: FloatArray
-    saturated: BoolArray
+    busy: Figure
+    served_per_s: Figure
+    saturated: Truth
 
 
 def open_latency(case: Case, memory: MemoryPlan) -> Latency:
@@ -43,22 +41,22 @@ def open_latency(case: Case, memory: MemoryPlan) -> Latency:
         ρ·s/(2(1 − ρ)), M/G/1 with equal prompts; in flight are λ·(O − 1)·T_dec/(1 − ρ). Beyond the slots, μ = 1/(s + (O − 1)·T_dec/B)
         are served, and the n-th request has waited n·(1/μ − 1/λ).
     """
-    rate = (case.scenario.workload.request_rate_per_s or 0.0) / case.candidates.data_parallel.astype(np.float64)
+    rate = (case.scenario.workload.request_rate_per_s or 0.0) / case.candidates.data_parallel
     slots = running_slots(case.scenario, case.candidates, memory)
     load = settled(case, rate, slots)
     demand = demand_of(case.scenario, case.candidates, users=load.busy, slots=slots)
     decode, prompt = _step(case, demand), _prompt(case, demand)
     added = prompt.added_s / demand.stages
-    share = np.minimum(load.served_per_s * added, 0.99)
+    share = minimum(load.served_per_s * added, 0.99)
     tpot = decode.total_s / (1.0 - share)
-    wait = np.where(load.saturated, _backlog_s(case, rate, load), share * added / (2.0 * (1.0 - share)))
+    wait = where(load.saturated, _backlog_s(case, rate, load), share * added / (2.0 * (1.0 - share)))
     ttft = case.overheads.per_request_s + 0.5 * decode.total_s + prompt.alone_s + wait
     steps = demand.output_tokens - 1.0
     return Latency(
         ttft_s=ttft,
         tpot_s=tpot,
         e2e_s=ttft + steps * tpot,
-        queue_s=np.where(load.saturated, wait, 0.0),
+        queue_s=where(load.saturated, wait, 0.0),
         step=decode,
         prompt=prompt.step,
         running=load.busy,
@@ -67,9 +65,10 @@ def open_latency(case: Case, memory: MemoryPlan) -> Latency:
     )
 
 
-def settled(case: Case, rate_per_s: FloatArray, slots: FloatArray) -> OpenLoad:
+def settled(case: Case, rate_per_s: Figure, slots: Figure) -> OpenLoad:
     """Return the sequences in flight: where as many end as begin, found by halving, or all slots."""
-    low, high = np.zeros_like(slots), slots.astype(np.float64)
+    low: Figure = 0.0
+    high = slots
     full, added = _decoding_s(case, slots, slots)
     most = 1.0 / (added + full / slots)
     saturated = rate_per_s >= most
@@ -77,22 +76,22 @@ def settled(case: Case, rate_per_s: FloatArray, slots: FloatArray) -> OpenLoad:
         middle = (low + high) / 2.0
         busy, added = _decoding_s(case, middle, slots)
         more = rate_per_s * (busy + middle * added) > middle
-        low, high = np.where(more, middle, low), np.where(more, high, middle)
-    return OpenLoad(busy=np.where(saturated, slots, high), served_per_s=np.minimum(rate_per_s, most), saturated=saturated)
+        low, high = where(more, middle, low), where(more, high, middle)
+    return OpenLoad(busy=where(saturated, slots, high), served_per_s=minimum(rate_per_s, most), saturated=saturated)
 
 
-def _decoding_s(case: Case, busy: FloatArray, slots: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _decoding_s(case: Case, busy: Figure, slots: Figure) -> tuple[Figure, Figure]:
     """Return what the tokens of one request take while `busy` decode, and what its prompt adds. [s]"""
     demand = demand_of(case.scenario, case.candidates, users=busy, slots=slots)
     steps = max(0.0, case.scenario.workload.output_tokens - 1.0)
     return steps * _step(case, demand).total_s, _prompt(case, demand).added_s / demand.stages
 
 
-def _backlog_s(case: Case, rate_per_s: FloatArray, load: OpenLoad) -> FloatArray:
+def _backlog_s(case: Case, rate_per_s: Figure, load: OpenLoad) -> Figure:
     """Return the mean wait of a run that brings more than is served. [s]"""
     requests = case.scenario.workload.requests
-    count = ENDLESS_RUN_S * rate_per_s if requests is None else requests / case.candidates.data_parallel.astype(np.float64)
-    return np.asarray(np.maximum(0.0, count / 2.0 * (1.0 / load.served_per_s - 1.0 / np.maximum(rate_per_s, 1e-9))))
+    count = ENDLESS_RUN_S * rate_per_s if requests is None else requests / case.candidates.data_parallel
+    return maximum(0.0, count / 2.0 * (1.0 / load.served_per_s - 1.0 / maximum(rate_per_s, 1e-9)))
 
 
 def _step(case: Case, demand: Demand) -> StepTime:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from budsim.core.latency.columns import Figure
+from budsim.core.elementwise import Figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

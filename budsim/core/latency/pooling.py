@@ -1,7 +1,6 @@
 """Embedding and reranking: a request is one prompt, and nothing is decoded."""
 
-import numpy as np
-
+from budsim.core.elementwise import maximum, rounded_up
 from budsim.core.latency.case import Case
 from budsim.core.latency.scheduler import Latency, demand_of, prompt_cost
 
@@ -15,18 +14,17 @@ def pooled_latency(case: Case) -> Latency:
     Source:
         PHYSICS 12: in a closed loop a request passes after one prompt of each other user; TTFT is the whole answer, TPOT nothing.
     """
-    users = np.ceil(case.candidates.concurrency / case.candidates.data_parallel)
+    users = rounded_up(case.candidates.concurrency / case.candidates.data_parallel)
     prompt = prompt_cost(demand_of(case.scenario, case.candidates, users=users, slots=users), case.efficiency, case.overheads)
-    queue = np.maximum(0.0, users - 1.0) * prompt.added_s / case.candidates.pipeline_parallel
+    queue = maximum(0.0, users - 1.0) * prompt.added_s / case.candidates.pipeline_parallel
     answered = case.overheads.per_request_s + prompt.alone_s + queue
-    none = np.zeros(len(case.candidates))
     return Latency(
         ttft_s=answered,
-        tpot_s=none,
+        tpot_s=0.0,
         e2e_s=answered,
         queue_s=queue,
         step=prompt.step,
         prompt=prompt.step,
         running=users,
-        prefill_share=np.ones_like(none),
+        prefill_share=1.0,
     )

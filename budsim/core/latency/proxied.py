@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import numpy as np
-
 from budsim.core.latency.case import Case
 from budsim.core.latency.scheduler import Latency
 from budsim.core.latency.timing import StepTime
@@ -21,17 +19,15 @@ def proxied_latency(case: Case) -> Latency:
     Args:
         case: Candidates and constants.
     """
-    none = np.zeros(len(case.candidates))
-    ttft = none + case.overheads.per_request_s + API_TTFT_S
-    tpot = none + 1.0 / API_TOKENS_PER_S
-    step = StepTime(compute_s=none, bandwidth_s=none, operators_s=none, communication_s=none, overhead_s=tpot)
+    ttft, tpot = case.overheads.per_request_s + API_TTFT_S, 1.0 / API_TOKENS_PER_S
+    step = StepTime(compute_s=0.0, bandwidth_s=0.0, operators_s=0.0, communication_s=0.0, overhead_s=tpot)
     return Latency(
         ttft_s=ttft,
         tpot_s=tpot,
         e2e_s=ttft + (case.scenario.workload.output_tokens - 1.0) * tpot,
-        queue_s=none,
+        queue_s=0.0,
         step=step,
         prompt=step,
-        running=case.candidates.concurrency.astype(np.float64),
-        prefill_share=none,
+        running=case.candidates.concurrency,
+        prefill_share=0.0,
     )

@@ -3,11 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
-from budsim.core.engines.candidates import FloatArray
+from budsim.core.elementwise import Figure, maximum
 from budsim.core.hardware.spec import Accelerator
-from budsim.core.latency.columns import Figure, Lane
+from budsim.core.latency.columns import Lane
 from budsim.core.model.spec import ModelSpec, Precision
 from budsim.core.model.weights import dense_format
 
@@ -15,8 +13,8 @@ from budsim.core.model.weights import dense_format
 WIDENING_SHARE: Final = 0.8
 
 
-def operator_time_s(flop: FloatArray, moved_bytes: FloatArray, *, flop_per_s: Figure, bytes_per_s: Figure) -> FloatArray:
-    """Return max(work / rate, traffic / bandwidth), shape (n,). [s]
+def operator_time_s(flop: Figure, moved_bytes: Figure, *, flop_per_s: Figure, bytes_per_s: Figure) -> Figure:
+    """Return max(work / rate, traffic / bandwidth). [s]
 
     Args:
         flop: Work. [FLOP]
@@ -27,7 +25,7 @@ def operator_time_s(flop: FloatArray, moved_bytes: FloatArray, *, flop_per_s: Fi
     Source:
         Williams, Waterman, Patterson: Roofline, CACM 2009.
     """
-    return np.maximum(flop / flop_per_s, moved_bytes / bytes_per_s)
+    return maximum(flop / flop_per_s, moved_bytes / bytes_per_s)
 
 
 def computing_precision(device: Accelerator, model: ModelSpec) -> Precision:

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from budsim.core.engines.candidates import BoolArray, Candidates, FloatArray
+from budsim.core.elementwise import Figure, Truth, maximum, minimum, rounded_down, rounded_up, where
+from budsim.core.engines.candidates import Rows, entry
 from budsim.core.engines.spec import Scenario
 from budsim.core.latency.case import Case
 from budsim.core.latency.demand import Demand
@@ -20,22 +19,22 @@ from budsim.core.workload import LoadMode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Mean latencies of one replica under its concurrency, shape (n,). [s]"""
+    """Mean latencies of one replica under its concurrency. [s]"""
 
-    ttft_s: FloatArray
-    tpot_s: FloatArray
-    e2e_s: FloatArray
-    queue_s: FloatArray
+    ttft_s: Figure
+    tpot_s: Figure
+    e2e_s: Figure
+    queue_s: Figure
     step: StepTime  # what every token, or the whole prompt of a pooled request, takes
     prompt: StepTime  # what a prompt takes, run alone
-    running: FloatArray  # sequences that run at once on one data-parallel rank
-    prefill_share: FloatArray  # share of a decode step that prompts of others take
-    saturated: BoolArray | None = None  # of an open loop: more requests come than can be answered
+    running: Figure  # sequences that run at once on one data-parallel rank
+    prefill_share: Figure  # share of a decode step that prompts of others take
+    saturated: Truth | None = None  # of an open loop: more requests come than can be answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptCost:
-    """What one prompt costs, shape (n,). [s]
+    """What one prompt costs. [s]
 
     Attributes:
         alone_s: Run alone.
@@ -44,9 +43,9 @@ class PromptCost:
         step: All its chunks.
     """
 
-    alone_s: FloatArray
-    added_s: FloatArray
-    queued_s: FloatArray
+    alone_s: Figure
+    added_s: Figure
+    queued_s: Figure
     step: StepTime
 
 
@@ -57,51 +56,50 @@ def steady_latency(case: Case, memory: MemoryPlan) -> Latency:
         case: Candidates and constants.
         memory: Bounds the sequences that run at once.
     """
-    users = np.ceil(case.candidates.concurrency / case.candidates.data_parallel)
+    users = rounded_up(case.candidates.concurrency / case.candidates.data_parallel)
     demand = demand_of(case.scenario, case.candidates, users=users, slots=running_slots(case.scenario, case.candidates, memory))
     return closed_loop(demand, case.efficiency, case.overheads)
 
 
-def demand_of(scenario: Scenario, candidates: Candidates, *, users: FloatArray, slots: FloatArray) -> Demand:
+def demand_of(scenario: Scenario, candidates: Rows, *, users: Figure, slots: Figure) -> Demand:
     """Return what a load asks of one data-parallel rank of every candidate.
 
     Each pipeline stage has its own part of the sequences in hand.
 
     Args:
         scenario: Model, device and request shape.
-        candidates: Columns of shape (n,).
-        users: Users of one rank, shape (n,).
-        slots: Sequences it can run at once, shape (n,).
+        candidates: One, or columns of them.
+        users: Users of one rank.
+        slots: Sequences it can run at once.
 
     Source:
         PHYSICS 8 and 12: B = min(C, max_num_seqs, KV capacity).
     """
-    count, workload = len(candidates), scenario.workload
-    prompt = np.full(count, float(workload.input_tokens))
-    part = np.maximum(1.0, np.minimum(users, slots) / candidates.pipeline_parallel)
+    workload, prompt = scenario.workload, float(scenario.workload.input_tokens)
+    part = maximum(1.0, minimum(users, slots) / candidates.pipeline_parallel)
     return Demand(
         peaks=peaks_of(scenario),
-        decode=decode_demand(scenario, candidates, sequences=part, context=np.full(count, mean_context(scenario))),
+        decode=decode_demand(scenario, candidates, sequences=part, context=mean_context(scenario)),
         prompt=prompt_demand(scenario, candidates, prompt=prompt),
         users=users,
         slots=slots,
-        stages=candidates.pipeline_parallel.astype(np.float64),
+        stages=candidates.pipeline_parallel,
         crowd=_crowd(scenario, candidates, users=users, slots=slots),
         chunks=prompt_chunks(candidates, prompt),
-        step_share=np.minimum(1.0, prompt / candidates.max_num_batched_tokens),
+        step_share=minimum(1.0, prompt / candidates.max_num_batched_tokens),
         output_tokens=float(workload.output_tokens),
         rounds=float(workload.requests_per_user),
     )
 
 
-def _crowd(scenario: Scenario, candidates: Candidates, *, users: FloatArray, slots: FloatArray) -> FloatArray:
+def _crowd(scenario: Scenario, candidates: Rows, *, users: Figure, slots: Figure) -> Figure:
     """Return the sequences whose prompts stand in each other's way."""
-    running = np.minimum(users, slots)
+    running = minimum(users, slots)
     if not scenario.model.is_moe:
         return running
-    ranks = candidates.data_parallel.astype(np.float64)
-    together = ranks * running if scenario.workload.mode is LoadMode.OPEN_LOOP else np.minimum(candidates.concurrency, ranks * slots)
-    return np.where(ranks > 1.0, together, running)
+    ranks = candidates.data_parallel
+    together = ranks * running if scenario.workload.mode is LoadMode.OPEN_LOOP else minimum(candidates.concurrency, ranks * slots)
+    return where(ranks > 1.0, together, running)
 
 
 def closed_loop(demand: Demand, efficiency: Efficiency, overheads: Overheads) -> Latency:
@@ -116,15 +114,15 @@ def closed_loop(demand: Demand, efficiency: Efficiency, overheads: Overheads) ->
     decode = decode_time(demand.decode, demand.peaks, efficiency, overheads)
     prompt = prompt_cost(demand, efficiency, overheads)
     steps = demand.output_tokens - 1.0
-    others = np.maximum(0.0, demand.crowd - 1.0)
+    others = maximum(0.0, demand.crowd - 1.0)
     added = prompt.added_s / demand.stages
     ahead = prompts_ahead(others, prompt_s=added, decode_s=steps * decode.total_s)
-    shared = (others - ahead) * added / np.maximum(1.0, steps)
+    shared = (others - ahead) * added / maximum(1.0, steps)
     tpot = decode.total_s + shared
     # an arrival finds a step half done when others run; the prompt it may hold is among those ahead. Each of its own chunks shares its
     # step with the tokens of the others.
     beside = attention_s(demand.decode, demand.peaks, efficiency) + demand.decode.sequences * overheads.per_sequence_s
-    joining = np.where(others > 0.0, 0.5 * decode.total_s + demand.chunks * beside, 0.0)
+    joining = where(others > 0.0, 0.5 * decode.total_s + demand.chunks * beside, 0.0)
     first = (
         overheads.per_request_s
         + joining
@@ -132,7 +130,7 @@ def closed_loop(demand: Demand, efficiency: Efficiency, overheads: Overheads) ->
         + prompt.alone_s
         + start_burst_s(others, prompt.queued_s / demand.stages, demand, overheads)
     )
-    queue = np.maximum(0.0, demand.users - demand.slots) / demand.slots * (first + steps * tpot)
+    queue = maximum(0.0, demand.users - demand.slots) / demand.slots * (first + steps * tpot)
     ttft = queue + first
     return Latency(
         ttft_s=ttft,
@@ -146,36 +144,36 @@ def closed_loop(demand: Demand, efficiency: Efficiency, overheads: Overheads) ->
     )
 
 
-def start_burst_s(others: FloatArray, queued_s: FloatArray, demand: Demand, overheads: Overheads) -> FloatArray:
-    """Return what the common start of all users adds to the mean first token of a run, shape (n,). [s]
+def start_burst_s(others: Figure, queued_s: Figure, demand: Demand, overheads: Overheads) -> Figure:
+    """Return what the common start of all users adds to the mean first token of a run. [s]
 
     In the first of `rounds` requests all prompts stand in one queue, where a request waits for half of them.
 
     Source:
         PHYSICS 12: a burst of C arrivals waits (C − 1)/2 prefills on average.
     """
-    return np.asarray(overheads.start_burst / demand.rounds * others / 2.0 * (queued_s + overheads.per_user_s))
+    return overheads.start_burst / demand.rounds * others / 2.0 * (queued_s + overheads.per_user_s)
 
 
-def prompts_ahead(others: FloatArray, *, prompt_s: FloatArray, decode_s: FloatArray) -> FloatArray:
-    """Return how many prompts of others stand before one that arrives, once the users of a closed loop have drifted apart, shape (n,).
+def prompts_ahead(others: Figure, *, prompt_s: Figure, decode_s: Figure) -> Figure:
+    """Return how many prompts of others stand before one that arrives, once the users of a closed loop have drifted apart.
 
     Each of the others is at its prompt for its share of a request's own work, so all of them with one output token and hardly any with
     many. Prompts thus never overlap: no load is answered faster than its prompts can be computed.
 
     Args:
-        others: Other sequences that run, shape (n,).
-        prompt_s: What a prompt takes of the devices, shape (n,). [s]
-        decode_s: What its decode steps take without them, shape (n,). [s]
+        others: Other sequences that run.
+        prompt_s: What a prompt takes of the devices. [s]
+        decode_s: What its decode steps take without them. [s]
 
     Source:
         Closed network of one queue: Q = N·W/(W + Z) with W = s·(1 + Q), and the cycle W + Z = (N + 1)·s + decoding.
     """
-    return np.asarray(others * prompt_s / (prompt_s + decode_s))
+    return others * prompt_s / (prompt_s + decode_s)
 
 
-def running_slots(scenario: Scenario, candidates: Candidates, memory: MemoryPlan) -> FloatArray:
-    """Return the sequences that one data-parallel rank can run at once, at least 1, shape (n,).
+def running_slots(scenario: Scenario, candidates: Rows, memory: MemoryPlan) -> Figure:
+    """Return the sequences that one data-parallel rank can run at once, at least 1.
 
     Memory is planned for full sequences; running ones are on average half way through their output.
     """
@@ -186,8 +184,9 @@ def running_slots(scenario: Scenario, candidates: Candidates, memory: MemoryPlan
         bytes_per_value=candidates.kv_width_bytes,
     )
     sequence = stage_share(scenario.model, candidates, whole)
-    held = np.where(sequence > 0.0, np.floor(memory.kv_capacity_bytes / np.maximum(sequence, 1.0)), candidates.max_num_seqs)
-    return np.maximum(1.0, np.minimum(candidates.max_num_seqs, held))
+    capacity = entry(memory.kv_capacity_bytes, candidates)
+    held = where(sequence > 0.0, rounded_down(capacity / maximum(sequence, 1.0)), candidates.max_num_seqs)
+    return maximum(1.0, minimum(candidates.max_num_seqs, held))
 
 
 def mean_context(scenario: Scenario) -> float:
@@ -207,10 +206,10 @@ def prompt_cost(demand: Demand, efficiency: Efficiency, overheads: Overheads) ->
     whole = prompt_time(demand.prompt, demand.peaks, efficiency, overheads)
     marginal = whole.compute_s + whole.communication_s
     apart = overheads.prefill_apart * (whole.total_s - marginal - dispatch_s(demand.prompt, efficiency))
-    step = (dispatch_s(demand.prompt, efficiency) + np.maximum(0.0, apart)) / demand.chunks
-    arrivals = (demand.crowd - 1.0) / np.maximum(1.0, demand.output_tokens - 1.0)
-    fewest = np.where(demand.chunks > 1.0, demand.chunks, demand.step_share)
-    steps = np.where(demand.chunks > 1.0, demand.chunks, np.clip(1.0 / np.maximum(1.0, arrivals), fewest, 1.0))
+    step = (dispatch_s(demand.prompt, efficiency) + maximum(0.0, apart)) / demand.chunks
+    arrivals = (demand.crowd - 1.0) / maximum(1.0, demand.output_tokens - 1.0)
+    fewest = where(demand.chunks > 1.0, demand.chunks, demand.step_share)
+    steps = where(demand.chunks > 1.0, demand.chunks, minimum(maximum(1.0 / maximum(1.0, arrivals), fewest), 1.0))
     return PromptCost(
         alone_s=whole.total_s * (demand.chunks + demand.stages - 1.0) / (demand.chunks * demand.stages),
         added_s=marginal + steps * step,

@@ -1,7 +1,6 @@
 """One padded batch, begun and ended together: all prompts, then all tokens."""
 
-import numpy as np
-
+from budsim.core.elementwise import rounded_up
 from budsim.core.latency.case import Case
 from budsim.core.latency.demand import Demand
 from budsim.core.latency.efficiency import Efficiency
@@ -16,7 +15,7 @@ def static_latency(case: Case) -> Latency:
     Args:
         case: Candidates and constants.
     """
-    users = np.ceil(case.candidates.concurrency / case.candidates.data_parallel)
+    users = rounded_up(case.candidates.concurrency / case.candidates.data_parallel)
     demand = demand_of(case.scenario, case.candidates, users=users, slots=users)
     return static_batch(demand, case.efficiency, case.overheads)
 
@@ -26,14 +25,13 @@ def static_batch(demand: Demand, efficiency: Efficiency, overheads: Overheads) -
     decode = decode_time(demand.decode, demand.peaks, efficiency, overheads)
     prompt = prompt_cost(demand, efficiency, overheads)
     ttft = prompt.alone_s + (demand.running - 1.0) * prompt.added_s / demand.stages
-    none = np.zeros_like(ttft)
     return Latency(
         ttft_s=ttft,
         tpot_s=decode.total_s,
         e2e_s=ttft + (demand.output_tokens - 1.0) * decode.total_s,
-        queue_s=none,
+        queue_s=0.0,
         step=decode,
         prompt=prompt.step,
         running=demand.running,
-        prefill_share=none,
+        prefill_share=0.0,
     )

@@ -1,23 +1,25 @@
 """Demand of a decode step and of a prompt, over arrays of candidates of one scenario."""
 
-import numpy as np
-
-from budsim.core.engines.candidates import Candidates, FloatArray
+from budsim.core.elementwise import Figure, rounded_up, where
+from budsim.core.engines.candidates import Rows
 from budsim.core.engines.spec import Scenario
-from budsim.core.latency.collectives import REDUCES_PER_LAYER, exchange_bytes, folded_layers, message_bytes, ring_bytes, routed_layers
+from budsim.core.hardware.spec import Accelerator
+from budsim.core.latency.collectives import REDUCES_PER_LAYER, exchange_bytes, message_bytes, ring_bytes
 from budsim.core.latency.demand import Peaks, StepDemand
 from budsim.core.latency.operators import (
+    NO_WORK,
     Work,
     decode_attention_work,
     dense_work,
     expert_work,
     head_work,
-    no_work,
     prefill_attention_work,
 )
 from budsim.core.latency.roofline import dense_lane_of, dense_peak_flop_per_s, lane_of, linear_peak_flop_per_s
+from budsim.core.latency.shape import shape_of
 from budsim.core.model.kv_cache import keeps_cache
 from budsim.core.model.spec import ModelSpec
+from budsim.core.remembered import remembered
 
 
 def peaks_of(scenario: Scenario) -> Peaks:
@@ -25,7 +27,11 @@ def peaks_of(scenario: Scenario) -> Peaks:
 
     Hops between pipeline stages are counted over the link between nodes, though stages may share one: no replica is slower than told.
     """
-    device, model = scenario.device, scenario.model
+    return _peaks(scenario.device, scenario.model)
+
+
+@remembered
+def _peaks(device: Accelerator, model: ModelSpec) -> Peaks:
     return Peaks(
         dense_flop_per_s=dense_peak_flop_per_s(device, model),
         expert_flop_per_s=linear_peak_flop_per_s(device, model),
@@ -40,14 +46,14 @@ def peaks_of(scenario: Scenario) -> Peaks:
     )
 
 
-def decode_demand(scenario: Scenario, candidates: Candidates, *, sequences: FloatArray, context: FloatArray) -> StepDemand:
+def decode_demand(scenario: Scenario, candidates: Rows, *, sequences: Figure, context: Figure) -> StepDemand:
     """Return the demand of one decode step of `sequences` on each data-parallel rank, at mean length `context`.
 
     Args:
         scenario: Model and device.
-        candidates: Columns of shape (n,).
-        sequences: Sequences that decode one token each, shape (n,).
-        context: Mean length of a sequence, shape (n,). [tokens]
+        candidates: One, or columns of them.
+        sequences: Sequences that decode one token each.
+        context: Mean length of a sequence. [tokens]
 
     Source:
         PHYSICS 1–5, 7.
@@ -61,18 +67,18 @@ def decode_demand(scenario: Scenario, candidates: Candidates, *, sequences: Floa
         head=head_work(model, candidates, sequences),
         attention=decode_attention_work(model, candidates, sequences=sequences, context=context),
         tokens=sequences,
-        steps=np.ones_like(sequences),
+        steps=1.0,
         sequences=sequences,
     )
 
 
-def prompt_demand(scenario: Scenario, candidates: Candidates, *, prompt: FloatArray) -> StepDemand:
+def prompt_demand(scenario: Scenario, candidates: Rows, *, prompt: Figure) -> StepDemand:
     """Return the demand of one prompt run alone, its chunks' repeated weight reads included.
 
     Args:
         scenario: Model and device.
-        candidates: Columns of shape (n,).
-        prompt: Length of the prompt, shape (n,). [tokens]
+        candidates: One, or columns of them.
+        prompt: Length of the prompt. [tokens]
 
     Source:
         PHYSICS 1–4, 7.
@@ -85,40 +91,39 @@ def prompt_demand(scenario: Scenario, candidates: Candidates, *, prompt: FloatAr
         candidates,
         dense=dense_work(model, candidates, each).times(chunks),
         experts=expert_work(model, candidates, each).times(chunks),
-        head=head_work(model, candidates, np.ones_like(prompt)) if keeps_cache(model) else no_work(prompt),
+        head=head_work(model, candidates, 1.0) if keeps_cache(model) else NO_WORK,
         attention=prefill_attention_work(model, candidates, prompt=prompt, chunks=chunks),
         tokens=each,
         steps=chunks,
-        sequences=np.zeros_like(prompt),
+        sequences=0.0,
     )
 
 
-def prompt_chunks(candidates: Candidates, prompt: FloatArray) -> FloatArray:
-    """Return the steps a prompt is spread over by the token budget of a step, shape (n,)."""
-    return np.where(candidates.chunked_prefill, np.ceil(prompt / candidates.max_num_batched_tokens), 1.0)
+def prompt_chunks(candidates: Rows, prompt: Figure) -> Figure:
+    """Return the steps a prompt is spread over by the token budget of a step."""
+    return where(candidates.chunked_prefill, rounded_up(prompt / candidates.max_num_batched_tokens), 1.0)
 
 
 def _demand(
     model: ModelSpec,
-    candidates: Candidates,
+    candidates: Rows,
     *,
-    tokens: FloatArray,
-    steps: FloatArray,
-    sequences: FloatArray,
+    tokens: Figure,
+    steps: Figure,
+    sequences: Figure,
     **work: Work,
 ) -> StepDemand:
-    message = message_bytes(model, tokens)
-    routed = float(routed_layers(model))
+    message, shape = message_bytes(model, tokens), shape_of(model)
     return StepDemand(
         ring_bytes=ring_bytes(candidates, message),
-        reduces=np.where(candidates.tensor_parallel > 1, steps * REDUCES_PER_LAYER * model.layers, 0.0),
+        reduces=where(candidates.tensor_parallel > 1, steps * REDUCES_PER_LAYER * shape.layers, 0.0),
         hop_bytes=message,
         hops=steps * (candidates.pipeline_parallel - 1.0),
         exchange_bytes=steps * exchange_bytes(model, candidates, message),
-        exchanges=np.where(candidates.data_parallel > 1, steps * routed, 0.0),
-        layers=steps * model.layers,
-        routed_layers=steps * routed,
-        folded_layers=steps * float(folded_layers(model)),
+        exchanges=where(candidates.data_parallel > 1, steps * shape.routed_layers, 0.0),
+        layers=steps * shape.layers,
+        routed_layers=steps * shape.routed_layers,
+        folded_layers=steps * shape.folded_layers,
         steps=steps,
         sequences=sequences,
         **work,

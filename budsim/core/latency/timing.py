@@ -2,28 +2,28 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from budsim.core.engines.candidates import FloatArray, IntArray
-from budsim.core.latency.columns import Figure, Lane
+from budsim.core.elementwise import Figure, maximum, where
+from budsim.core.engines.candidates import IntArray
+from budsim.core.latency.columns import Lane
 from budsim.core.latency.demand import Peaks, StepDemand
 from budsim.core.latency.efficiency import Efficiency
+from budsim.core.latency.operators import NO_WORK
 from budsim.core.latency.overheads import Overheads
 from budsim.core.latency.roofline import operator_time_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTime:
-    """One step through all stages of a replica, or all steps of a prompt, shape (n,). [s]"""
+    """One step through all stages of a replica, or all steps of a prompt. [s]"""
 
-    compute_s: FloatArray  # time of the operators, as if only work bound them
-    bandwidth_s: FloatArray  # the same, as if only traffic did
-    operators_s: FloatArray  # per operator the larger of the two
-    communication_s: FloatArray
-    overhead_s: FloatArray
+    compute_s: Figure  # time of the operators, as if only work bound them
+    bandwidth_s: Figure  # the same, as if only traffic did
+    operators_s: Figure  # per operator the larger of the two
+    communication_s: Figure
+    overhead_s: Figure
 
     @property
-    def total_s(self) -> FloatArray:
+    def total_s(self) -> Figure:
         """Operators, communication and overhead."""
         return self.operators_s + self.communication_s + self.overhead_s
 
@@ -45,12 +45,12 @@ def prompt_time(demand: StepDemand, peaks: Peaks, efficiency: Efficiency, overhe
     )
 
 
-def dispatch_s(demand: StepDemand, efficiency: Efficiency) -> FloatArray:
+def dispatch_s(demand: StepDemand, efficiency: Efficiency) -> Figure:
     """Return what layers cost that are dispatched one by one. [s]"""
-    return np.asarray(demand.layers * efficiency.per_chunk_layer_s)
+    return demand.layers * efficiency.per_chunk_layer_s
 
 
-def communication_s(demand: StepDemand, peaks: Peaks, efficiency: Efficiency) -> FloatArray:
+def communication_s(demand: StepDemand, peaks: Peaks, efficiency: Efficiency) -> Figure:
     """Return what a step spends on links. [s]
 
     Source:
@@ -60,12 +60,12 @@ def communication_s(demand: StepDemand, peaks: Peaks, efficiency: Efficiency) ->
     reduces = demand.reduces * (wire + peaks.link_latency_s + efficiency.per_reduce_s)
     hops = demand.hops * (demand.hop_bytes / peaks.hop_bytes_per_s + peaks.hop_latency_s)
     exchange = demand.exchange_bytes / peaks.link_bytes_per_s + 2.0 * demand.exchanges * peaks.link_latency_s
-    return np.asarray(reduces + hops + exchange)
+    return reduces + hops + exchange
 
 
 def lane_share(lane: int | IntArray, *, wide: Figure, eight: Figure, four: Figure) -> Figure:
     """Return the share of its peak that a lane reaches."""
-    return np.asarray(np.where(np.equal(lane, Lane.WIDE), wide, np.where(np.equal(lane, Lane.EIGHT), eight, four)))
+    return where(lane == Lane.WIDE, wide, where(lane == Lane.EIGHT, eight, four))
 
 
 def _timed(demand: StepDemand, peaks: Peaks, efficiency: Efficiency, overheads: Overheads) -> StepTime:
@@ -82,19 +82,19 @@ def _timed(demand: StepDemand, peaks: Peaks, efficiency: Efficiency, overheads: 
         (demand.head, peaks.plain_flop_per_s * efficiency.compute, streamed),
         (demand.attention, peaks.plain_flop_per_s * efficiency.attention_compute, peaks.bytes_per_s * efficiency.attention_bandwidth),
     )
-    times = [operator_time_s(part.flop, part.moved_bytes, flop_per_s=rate, bytes_per_s=bandwidth) for part, rate, bandwidth in rated]
+    times = [(part.flop / rate, part.moved_bytes / bandwidth) for part, rate, bandwidth in rated if part is not NO_WORK]
     layers = demand.layers * efficiency.per_layer_s + demand.routed_layers * efficiency.per_routed_layer_s
     folded = demand.folded_layers * efficiency.per_folded_layer_s
     return StepTime(
-        compute_s=np.asarray(sum(part.flop / rate for part, rate, _ in rated)),
-        bandwidth_s=np.asarray(sum(part.moved_bytes / bandwidth for part, _, bandwidth in rated)),
-        operators_s=np.asarray(sum(times)),
+        compute_s=sum(computing for computing, _ in times),
+        bandwidth_s=sum(moving for _, moving in times),
+        operators_s=sum(maximum(computing, moving) for computing, moving in times),
         communication_s=communication_s(demand, peaks, efficiency),
-        overhead_s=np.asarray(layers + folded + demand.steps * overheads.per_step_s + demand.sequences * overheads.per_sequence_s),
+        overhead_s=layers + folded + demand.steps * overheads.per_step_s + demand.sequences * overheads.per_sequence_s,
     )
 
 
-def attention_s(demand: StepDemand, peaks: Peaks, efficiency: Efficiency) -> FloatArray:
+def attention_s(demand: StepDemand, peaks: Peaks, efficiency: Efficiency) -> Figure:
     """Return the time of the attention alone. [s]"""
     return operator_time_s(
         demand.attention.flop,

@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from budsim.core.engines.candidates import Candidates, FloatArray
+from budsim.core.elementwise import Figure, column, maximum, minimum, rounded_down, rounded_up, where
+from budsim.core.engines.candidates import Candidates, Rows, evaluated, row_count
 from budsim.core.engines.spec import Scenario
 from budsim.core.hardware.spec import DeviceType
 from budsim.core.hardware.visible import visible_share
@@ -26,21 +27,21 @@ UTILIZATION: Final = 0.9  # vLLM's default gpu_memory_utilization; a CPU engine 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fixed:
-    """What a replica takes before its first token, per device of the fullest stage, columns of shape (n,). [bytes]"""
+    """What a replica takes before its first token, per device of the fullest stage. [bytes]"""
 
-    weights_bytes: FloatArray
-    activation_bytes: FloatArray
-    non_torch_bytes: FloatArray
-    graphs_bytes: FloatArray
-    graphs_inside_bytes: FloatArray
+    weights_bytes: Figure
+    activation_bytes: Figure
+    non_torch_bytes: Figure
+    graphs_bytes: Figure
+    graphs_inside_bytes: Figure
 
     @property
-    def total_bytes(self) -> FloatArray:
+    def total_bytes(self) -> Figure:
         """All that counts against the share: graphs beside it stand in the buffer."""
         return self.weights_bytes + self.activation_bytes + self.overhead_bytes
 
     @property
-    def overhead_bytes(self) -> FloatArray:
+    def overhead_bytes(self) -> Figure:
         """Non-torch memory, and graphs where they count."""
         return self.non_torch_bytes + self.graphs_inside_bytes
 
@@ -58,52 +59,56 @@ class AnalyticMemory:
         Source:
             PHYSICS 4–6; the fitting rule is CONTRACT «Memory, cost» and LLD 6.4.
         """
-        fixed = fixed_bytes(scenario, candidates)
-        sequence = sequence_bytes(scenario, candidates, float(scenario.workload.sequence_tokens))
-        return plan_of(scenario, candidates, fixed=fixed, sequence=sequence)
+        return evaluated(lambda rows: _plan(scenario, rows), candidates)
 
 
-def fixed_bytes(scenario: Scenario, candidates: Candidates) -> Fixed:
+def _plan(scenario: Scenario, rows: Rows) -> MemoryPlan:
+    sequence = sequence_bytes(scenario, rows, float(scenario.workload.sequence_tokens))
+    return plan_of(scenario, rows, fixed=fixed_bytes(scenario, rows), sequence=sequence)
+
+
+def fixed_bytes(scenario: Scenario, rows: Rows) -> Fixed:
     """Return weights, activations, non-torch memory and graphs of every candidate."""
     return Fixed(
-        weights_bytes=stage_weight_bytes(scenario.model, candidates),
-        activation_bytes=activation_bytes(scenario, candidates),
-        non_torch_bytes=non_torch_bytes(scenario, candidates),
-        graphs_bytes=graphs_bytes(scenario, candidates),
-        graphs_inside_bytes=graphs_inside_bytes(scenario, candidates),
+        weights_bytes=stage_weight_bytes(scenario.model, rows),
+        activation_bytes=activation_bytes(scenario, rows),
+        non_torch_bytes=non_torch_bytes(scenario, rows),
+        graphs_bytes=graphs_bytes(scenario, rows),
+        graphs_inside_bytes=graphs_inside_bytes(scenario, rows),
     )
 
 
-def plan_of(scenario: Scenario, candidates: Candidates, *, fixed: Fixed, sequence: FloatArray) -> MemoryPlan:
+def plan_of(scenario: Scenario, rows: Rows, *, fixed: Fixed, sequence: Figure) -> MemoryPlan:
     """Return the plan that follows from the parts, by the contract's rule.
 
     Args:
         scenario: Model, device, engine and load of a part.
-        candidates: Columns of shape (n,).
+        rows: One candidate, or columns of them.
         fixed: What a replica takes before its first token.
-        sequence: KV cache of one planned sequence on one device, shape (n,). [bytes]
+        sequence: KV cache of one planned sequence on one device. [bytes]
 
     Source:
         CONTRACT «Memory, cost».
     """
-    needed = sequence * _running(candidates)
+    needed = sequence * _running(rows)
     total = fixed.total_bytes + needed
     small, large = _usable_bytes(scenario, SMALL_BUFFER_BYTES), _usable_bytes(scenario, LARGE_BUFFER_BYTES)
-    usable = np.where(total <= SMALL_TOTAL_BYTES, small, large)
-    capacity = np.maximum(0.0, max(large, min(SMALL_TOTAL_BYTES, small)) - fixed.total_bytes)
-    held = np.where(sequence > 0.0, np.floor(capacity / np.maximum(sequence, 1.0)), candidates.max_num_seqs)
-    token = kv_bytes_per_token(scenario.model, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes)
+    usable = where(total <= SMALL_TOTAL_BYTES, small, large)
+    capacity = maximum(0.0, max(large, min(SMALL_TOTAL_BYTES, small)) - fixed.total_bytes)
+    held = where(sequence > 0.0, rounded_down(capacity / maximum(sequence, 1.0)), rows.max_num_seqs)
+    token = kv_bytes_per_token(scenario.model, tensor_parallel=rows.tensor_parallel, bytes_per_value=rows.kv_width_bytes)
+    count = row_count(rows)
     return MemoryPlan(
-        weights_bytes=fixed.weights_bytes,
-        kv_needed_bytes=needed,
-        kv_capacity_bytes=capacity,
-        activation_bytes=fixed.activation_bytes,
-        overhead_bytes=fixed.overhead_bytes,
-        total_bytes=total,
-        usable_bytes=usable,
-        fits=total < usable,
-        max_concurrency=(held * candidates.data_parallel).astype(np.int64),
-        kv_bytes_per_token=stage_share(scenario.model, candidates, token),
+        weights_bytes=column(fixed.weights_bytes, count),
+        kv_needed_bytes=column(needed, count),
+        kv_capacity_bytes=column(capacity, count),
+        activation_bytes=column(fixed.activation_bytes, count),
+        overhead_bytes=column(fixed.overhead_bytes, count),
+        total_bytes=column(total, count),
+        usable_bytes=column(usable, count),
+        fits=column(total, count) < usable,
+        max_concurrency=column(held * rows.data_parallel, count).astype(np.int64),
+        kv_bytes_per_token=column(stage_share(scenario.model, rows, token), count),
     )
 
 
@@ -112,8 +117,8 @@ def visible_bytes(scenario: Scenario) -> float:
     return visible_share(scenario.device) * scenario.memory_bytes
 
 
-def _running(candidates: Candidates) -> FloatArray:
-    return np.ceil(np.minimum(candidates.concurrency, candidates.max_num_seqs) / candidates.data_parallel)
+def _running(rows: Rows) -> Figure:
+    return rounded_up(minimum(rows.concurrency, rows.max_num_seqs) / rows.data_parallel)
 
 
 def _usable_bytes(scenario: Scenario, buffer_bytes: float) -> float:

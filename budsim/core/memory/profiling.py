@@ -7,6 +7,7 @@ from budsim.core.engines.defaults import Version
 from budsim.core.engines.releases import version_key
 from budsim.core.engines.spec import EngineKind, EngineProfile
 from budsim.core.memory.tables import rows
+from budsim.core.remembered import remembered
 from budsim.core.units import GIB
 
 
@@ -39,6 +40,7 @@ class Profiling:
     tokens_by_concurrency: bool
 
 
+@remembered
 def profiling_of(engine: EngineProfile) -> Profiling:
     """Return the constants of an engine's version; those of the first release for what comes before it."""
     return _in_force(engine.kind, version_key(engine.version))

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from budsim.core.elementwise import Figure, column
 from budsim.core.engines.candidates import Candidate, Candidates
 from budsim.core.engines.defaults import started_sequences, started_step_tokens
 from budsim.core.engines.images import VERSIONS
@@ -96,18 +97,22 @@ def answer(question: Question) -> Answer:
     concurrency = float(found.max_concurrency[0])
     return Answer(
         fits=bool(found.kv_cache_bytes[0] >= 0.0 and concurrency >= 1.0),
-        weights_gib=bytes_to_gib(float(found.fixed.weights_bytes[0])),
+        weights_gib=_gib(found.fixed.weights_bytes),
         kv_bytes_per_token=float(found.kv_bytes_per_token[0]),
-        kv_cache_gib=bytes_to_gib(float(found.kv_cache_bytes[0])),
+        kv_cache_gib=_gib(found.kv_cache_bytes),
         kv_cache_tokens=int(found.kv_cache_tokens[0]),
-        activation_gib=bytes_to_gib(float(found.fixed.activation_bytes[0])),
-        non_torch_gib=bytes_to_gib(float(found.fixed.non_torch_bytes[0])),
-        cuda_graph_gib=bytes_to_gib(float(found.fixed.graphs_bytes[0])),
+        activation_gib=_gib(found.fixed.activation_bytes),
+        non_torch_gib=_gib(found.fixed.non_torch_bytes),
+        cuda_graph_gib=_gib(found.fixed.graphs_bytes),
         max_concurrency=concurrency,
         max_model_len=length,
         share=float(share[0]),
-        budget_gib=bytes_to_gib(float(found.budget_bytes[0])),
+        budget_gib=_gib(found.budget_bytes),
     )
+
+
+def _gib(figure: Figure) -> float:
+    return bytes_to_gib(float(column(figure, 1)[0]))
 
 
 def _set_up(question: Question) -> tuple[Scenario, Candidate, int]:

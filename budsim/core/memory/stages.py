@@ -1,11 +1,11 @@
 """Weights of the fullest pipeline stage."""
 
+from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-import numpy as np
-
-from budsim.core.engines.candidates import Candidates, FloatArray
+from budsim.core.elementwise import Figure, maximum, rounded_up, where
+from budsim.core.engines.candidates import Rows
 from budsim.core.model.parameters import embedding_parameters, lm_head_parameters
 from budsim.core.model.spec import AttentionKind, AttentionSpec, LayerBlock, ModelKind, ModelSpec, Precision
 from budsim.core.model.weights import (
@@ -15,14 +15,42 @@ from budsim.core.model.weights import (
     layers_weight_bytes,
     weight_bytes,
 )
+from budsim.core.remembered import remembered
 
 # Marlin's kernels of mxfp4 experts read whole tiles: of gpt-oss-120b 65.97 GiB are loaded where 61 are stored
 INNER_TILE, HIDDEN_TILE = 128, 256
 TILED: Final = frozenset({"mxfp4"})
 
 
-def stage_weight_bytes(model: ModelSpec, candidates: Candidates) -> FloatArray:
-    """Return the weights of the fullest stage on one device, shape (n,). [bytes]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Where the weights of a model stand. [bytes]
+
+    Attributes:
+        experts: Routed experts of all layers.
+        layers: All layers.
+        unfolded: Copies MLA keeps of its up-projections.
+        whole: What every device of a tensor-parallel group holds whole.
+        key_values: KV heads and their projections, which devices beyond the heads hold twice.
+        both_ends: Embedding and LM head.
+        heavier_end: The larger of the two.
+        rest: What stands outside layers and ends.
+        rotary: Table of positions.
+    """
+
+    experts: float
+    layers: float
+    unfolded: float
+    whole: float
+    key_values: tuple[tuple[int, float], ...]
+    both_ends: float
+    heavier_end: float
+    rest: float
+    rotary: float
+
+
+def stage_weight_bytes(model: ModelSpec, rows: Rows) -> Figure:
+    """Return the weights of the fullest stage on one device. [bytes]
 
     Embeddings stand on the first stage and the LM head on the last, both split over TP; routed experts are split over all ranks of a
     stage, the rest over the tensor-parallel group of each data-parallel rank, but for what every device holds whole.
@@ -30,12 +58,18 @@ def stage_weight_bytes(model: ModelSpec, candidates: Candidates) -> FloatArray:
     Source:
         PHYSICS 4; routers and the latent projections of MLA are ReplicatedLinear in vLLM and SGLang, as are KV heads too few to split.
     """
-    experts = float(sum(block.count * expert_weight_bytes(model, block) for block in model.blocks))
-    routed = experts * _tiled(model, candidates) / (candidates.tensor_parallel * candidates.data_parallel)
-    whole = _whole_bytes(model, candidates)
-    shared = (layers_weight_bytes(model) - experts - whole + _unfolded_bytes(model)) / candidates.tensor_parallel + whole
-    stage = stage_share(model, candidates, shared + routed) + _ends_bytes(model, candidates) / candidates.tensor_parallel
-    return np.asarray(stage + rotary_bytes(model))
+    stored, split = _stored(model), rows.tensor_parallel
+    routed = stored.experts * _tiled(model, rows) / (split * rows.data_parallel)
+    whole = _whole_bytes(stored, rows)
+    shared = (stored.layers - stored.experts - whole + stored.unfolded) / split + whole
+    ends = where(rows.pipeline_parallel == 1, stored.both_ends, stored.heavier_end) + stored.rest
+    return stage_share(model, rows, shared + routed) + ends / split + stored.rotary
+
+
+def stage_share(model: ModelSpec, rows: Rows, whole: Figure) -> Figure:
+    """Return the part of a sum over all layers that the stage with most layers has."""
+    layers = max(1, model.layers)
+    return whole * rounded_up(layers / rows.pipeline_parallel) / layers
 
 
 def rotary_bytes(model: ModelSpec) -> float:
@@ -48,6 +82,24 @@ def rotary_bytes(model: ModelSpec) -> float:
         return 0.0
     widest = max((_rotary_values(block.attention) for block in model.blocks), default=0)
     return float(model.max_context_length * widest) * max(model.precision.bytes, Precision.BF16.bytes)
+
+
+@remembered
+def _stored(model: ModelSpec) -> Stored:
+    width, layers = dense_bytes_per_weight(model), layers_weight_bytes(model)
+    ends = [count * embedding_bytes_per_weight(model) for count in (embedding_parameters(model), lm_head_parameters(model))]
+    routers = sum(block.count * block.feed_forward.experts for block in model.blocks) * model.hidden_size * model.precision.bytes
+    return Stored(
+        experts=float(sum(block.count * expert_weight_bytes(model, block) for block in model.blocks)),
+        layers=layers,
+        unfolded=_unfolded_bytes(model),
+        whole=routers + width * sum(block.count * _latent_weights(model, block) for block in model.blocks),
+        key_values=tuple((heads, count * width) for heads, count in _key_value_weights(model).items()),
+        both_ends=sum(ends),
+        heavier_end=max(ends),
+        rest=weight_bytes(model) - layers - sum(ends),
+        rotary=rotary_bytes(model),
+    )
 
 
 def _rotary_values(attention: AttentionSpec) -> int:
@@ -72,52 +124,50 @@ def _unfolded_bytes(model: ModelSpec) -> float:
     ) * max(model.precision.bytes, Precision.BF16.bytes)
 
 
-def stage_share(model: ModelSpec, candidates: Candidates, whole: FloatArray) -> FloatArray:
-    """Return the part of a sum over all layers that the stage with most layers has, shape (n,)."""
-    layers = max(1, model.layers)
-    return np.asarray(whole * np.ceil(layers / candidates.pipeline_parallel) / layers)
+def _whole_bytes(stored: Stored, rows: Rows) -> Figure:
+    """Return what stands whole on every device of a group, over all layers, KV heads that several devices share as if they did.
+
+    Of the projections of shared heads one device holds projections·ceil(heads/split)/heads = whole + (projections − whole)/split.
+    """
+    split = rows.tensor_parallel
+    held: Figure = stored.whole
+    for heads, projections in stored.key_values:
+        share = (rounded_up(heads / split) / heads - 1.0 / split) / maximum(1.0 - 1.0 / split, 1e-12)
+        held = held + where(split > heads, projections * share, 0.0)
+    return where(split > 1, held, 0.0)
 
 
-def _whole_bytes(model: ModelSpec, candidates: Candidates) -> FloatArray:
-    """Return what every device of a tensor-parallel group holds whole, over all layers."""
-    width = dense_bytes_per_weight(model)
-    held = np.zeros(len(candidates))
-    for block in model.blocks:
-        router = block.feed_forward.experts * model.hidden_size * model.precision.bytes
-        held = held + block.count * (router + _whole_attention_weights(model, block, candidates) * width)
-    return np.where(candidates.tensor_parallel > 1, held, 0.0)
-
-
-def _whole_attention_weights(model: ModelSpec, block: LayerBlock, candidates: Candidates) -> FloatArray:
-    """Return latent projections, or the KV projections of heads that several devices share, as if they stood whole on each."""
+def _latent_weights(model: ModelSpec, block: LayerBlock) -> int:
     attention = block.attention
-    if attention.kind is AttentionKind.MLA:
-        return np.full(
-            len(candidates), float(model.hidden_size * (attention.q_lora_rank + attention.kv_lora_rank + attention.rope_head_dim))
-        )
-    if attention.kind is AttentionKind.STATE or not attention.kv_heads:
-        return np.zeros(len(candidates))
-    projections = model.hidden_size * attention.kv_heads * (attention.head_dim + attention.value_head_dim)
-    split = candidates.tensor_parallel.astype(np.float64)
-    heads = np.ceil(attention.kv_heads / split)
-    # whole + (projections − whole)/split = projections·heads/kv_heads, what one device really holds
-    share = (heads / attention.kv_heads - 1.0 / split) / np.maximum(1.0 - 1.0 / split, 1e-12)
-    return np.asarray(np.where(split > attention.kv_heads, projections * share, 0.0))
+    if attention.kind is not AttentionKind.MLA:
+        return 0
+    return model.hidden_size * (attention.q_lora_rank + attention.kv_lora_rank + attention.rope_head_dim)
 
 
-def _tiled(model: ModelSpec, candidates: Candidates) -> FloatArray:
+def _key_value_weights(model: ModelSpec) -> dict[int, int]:
+    """Return the weights of the key and value projections of all layers, by the number of their heads."""
+    found: dict[int, int] = {}
+    for block in model.blocks:
+        attention = block.attention
+        if attention.kind is AttentionKind.GQA and attention.kv_heads:
+            projections = model.hidden_size * attention.kv_heads * (attention.head_dim + attention.value_head_dim)
+            found[attention.kv_heads] = found.get(attention.kv_heads, 0) + block.count * projections
+    return found
+
+
+def _tiled(model: ModelSpec, rows: Rows) -> Figure:
     """Return how much wider experts are on a device than in their file."""
-    inner_size = max((block.feed_forward.expert_intermediate_size for block in model.blocks), default=0)
-    if model.quantization is None or model.quantization.method not in TILED or not inner_size:
-        return np.ones(len(candidates))
-    inner = inner_size / candidates.tensor_parallel
+    inner_size = _tiled_size(model)
+    if not inner_size:
+        return 1.0
+    inner = inner_size / rows.tensor_parallel
     hidden = ceil(model.hidden_size / HIDDEN_TILE) * HIDDEN_TILE / model.hidden_size
-    return np.asarray(np.ceil(inner / INNER_TILE) * INNER_TILE / inner * hidden)
+    return rounded_up(inner / INNER_TILE) * INNER_TILE / inner * hidden
 
 
-def _ends_bytes(model: ModelSpec, candidates: Candidates) -> FloatArray:
-    """Return what stands outside the layers, on the heavier end; tied embeddings are held at both ends."""
-    width = embedding_bytes_per_weight(model)
-    embedding, head = embedding_parameters(model) * width, lm_head_parameters(model) * width
-    rest = weight_bytes(model) - layers_weight_bytes(model) - embedding - head
-    return np.where(candidates.pipeline_parallel == 1, embedding + head, max(embedding, head)) + rest
+@remembered
+def _tiled_size(model: ModelSpec) -> int:
+    """Return the width of the experts where their kernels read whole tiles, else 0."""
+    if model.quantization is None or model.quantization.method not in TILED:
+        return 0
+    return max((block.feed_forward.expert_intermediate_size for block in model.blocks), default=0)

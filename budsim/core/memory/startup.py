@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from budsim.core.elementwise import Figure, column, maximum, minimum, rounded_down, where
 from budsim.core.engines.candidates import Candidates, FloatArray
 from budsim.core.engines.spec import EngineKind, Scenario
 from budsim.core.hardware.spec import DeviceType
@@ -55,42 +56,42 @@ def startup(scenario: Scenario, candidates: Candidates, *, share: FloatArray, le
     fixed = fixed_bytes(scenario, candidates)
     budget, cache = _cache_bytes(scenario, candidates, fixed=fixed, share=share)
     if not keeps_cache(scenario.model):
-        cache = np.minimum(cache, 0.0)  # what is left stays free, what is missing is still missing
-    held = np.maximum(cache, 0.0)
+        cache = minimum(cache, 0.0)  # what is left stays free, what is missing is still missing
+    held = maximum(cache, 0.0)
     sequence = sequence_bytes(scenario, candidates, float(length_tokens))
-    concurrency = np.where(sequence > 0.0, held / np.maximum(sequence, 1.0), np.where(cache >= 0.0, candidates.max_num_seqs, 0))
+    concurrency = where(sequence > 0.0, held / maximum(sequence, 1.0), where(cache >= 0.0, candidates.max_num_seqs, 0))
     growth = kv_bytes_per_token(scenario.model, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes)
+    count = len(candidates)
     return Startup(
         fixed=fixed,
-        budget_bytes=budget,
-        kv_cache_bytes=cache,
-        kv_cache_tokens=_tokens(scenario, candidates, held=held, concurrency=concurrency, length_tokens=length_tokens),
-        kv_bytes_per_token=stage_share(scenario.model, candidates, growth),
-        max_concurrency=np.asarray(concurrency, dtype=np.float64),
+        budget_bytes=column(budget, count),
+        kv_cache_bytes=column(cache, count),
+        kv_cache_tokens=column(_tokens(scenario, candidates, held=held, concurrency=concurrency, length_tokens=length_tokens), count),
+        kv_bytes_per_token=column(stage_share(scenario.model, candidates, growth), count),
+        max_concurrency=column(concurrency, count),
     )
 
 
-def _cache_bytes(scenario: Scenario, candidates: Candidates, *, fixed: Fixed, share: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _cache_bytes(scenario: Scenario, candidates: Candidates, *, fixed: Fixed, share: FloatArray) -> tuple[Figure, Figure]:
     """Return the budget and what it leaves for the KV cache."""
     visible = visible_bytes(scenario)
     if scenario.device.device_type is DeviceType.CPU:
-        budget = np.full(len(candidates), USABLE_SHARE * visible)
-        return budget, budget - fixed.total_bytes
+        return USABLE_SHARE * visible, USABLE_SHARE * visible - fixed.total_bytes
     if scenario.engine.kind is EngineKind.SGLANG:
         budget = share * (visible - fixed.non_torch_bytes)
-        loaded = np.where(candidates.tensor_parallel > 1, _SGLANG_LOADED, 0.0)
+        loaded = where(candidates.tensor_parallel > 1, _SGLANG_LOADED, 0.0)
         return budget, budget - fixed.weights_bytes - loaded
     budget = share * visible
     return budget, budget - fixed.total_bytes
 
 
-def _tokens(scenario: Scenario, candidates: Candidates, *, held: FloatArray, concurrency: FloatArray, length_tokens: int) -> FloatArray:
+def _tokens(scenario: Scenario, candidates: Candidates, *, held: Figure, concurrency: Figure, length_tokens: int) -> Figure:
     token = token_bytes(scenario, candidates)
     layouts = len({(block.attention.kind, block.attention.window) for block in scenario.model.blocks})
     if layouts > 1 and profiling_of(scenario.engine).tokens_by_concurrency:
-        return np.asarray(np.floor(concurrency * length_tokens))
-    blocks = np.floor(held / np.maximum(token * candidates.block_size, 1.0))
-    return np.asarray(np.where(token > 0.0, blocks * candidates.block_size, 0.0))
+        return rounded_down(concurrency * length_tokens)
+    blocks = rounded_down(held / maximum(token * candidates.block_size, 1.0))
+    return where(token > 0.0, blocks * candidates.block_size, 0.0)
 
 
 def default_share(scenario: Scenario, candidates: Candidates) -> FloatArray:

@@ -1,18 +1,31 @@
 """KV-cache bytes of tokens and sequences on one device."""
 
-from typing import TypeVar
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from budsim.core.elementwise import Figure, minimum, rounded_up
 from budsim.core.model.spec import AttentionKind, AttentionSpec, ModelKind, ModelSpec
+from budsim.core.remembered import remembered
 
-FloatOrArray = TypeVar("FloatOrArray", float, NDArray[np.float64])
 STATE_VALUE_BYTES = 4.0  # recurrent states, fp32
 FIXED_VALUE_BYTES = 2.0  # the rest, in the model's 16 bits
 
 
-def kv_bytes_per_token(model: ModelSpec, *, tensor_parallel: int | NDArray[np.int64], bytes_per_value: FloatOrArray) -> NDArray[np.float64]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """Layers that cache every token alike.
+
+    Attributes:
+        values: Values a token adds on a single device, of one head where heads are split, over all these layers.
+        heads: Heads that are split over devices; None where each device holds all.
+        window: Tokens that are kept; None = all.
+    """
+
+    values: float
+    heads: int | None
+    window: int | None
+
+
+def kv_bytes_per_token(model: ModelSpec, *, tensor_parallel: Figure, bytes_per_value: Figure) -> Figure:
     """Return the KV-cache bytes one token takes on one device, over the whole depth.
 
     Heads are split over the tensor-parallel group; with fewer KV heads than devices they are replicated. MLA keeps one latent per
@@ -26,23 +39,13 @@ def kv_bytes_per_token(model: ModelSpec, *, tensor_parallel: int | NDArray[np.in
     Source:
         Grouped-query attention, Ainslie et al. 2023; 40 layers × 2 × 128 × 8 × 2 B = 163,840 B as vLLM reports.
     """
-    split = np.asarray(tensor_parallel, dtype=np.float64)
-    width = np.asarray(bytes_per_value, dtype=np.float64)
-    total = np.zeros(np.broadcast(split, width).shape)
-    if not keeps_cache(model):
-        return total
-    for block in model.blocks:
-        total = total + block.count * _values_per_token(block.attention, split) * width
-    return np.asarray(total, dtype=np.float64)
+    values: Figure = 0.0
+    for growth in _growths(model):
+        values = values + _values_per_token(growth, tensor_parallel)
+    return values * bytes_per_value
 
 
-def kv_bytes_per_sequence(
-    model: ModelSpec,
-    *,
-    tokens: float | NDArray[np.float64],
-    tensor_parallel: int | NDArray[np.int64],
-    bytes_per_value: FloatOrArray,
-) -> NDArray[np.float64]:
+def kv_bytes_per_sequence(model: ModelSpec, *, tokens: Figure, tensor_parallel: Figure, bytes_per_value: Figure) -> Figure:
     """Return the KV-cache bytes a sequence of `tokens` takes on one device: windows cap, states are constant.
 
     Args:
@@ -54,17 +57,11 @@ def kv_bytes_per_sequence(
     Source:
         As `kv_bytes_per_token`; sliding-window layers keep at most the window.
     """
-    length = np.asarray(tokens, dtype=np.float64)
-    split = np.asarray(tensor_parallel, dtype=np.float64)
-    width = np.asarray(bytes_per_value, dtype=np.float64)
-    total = np.zeros(np.broadcast(length, split, width).shape)
-    if not keeps_cache(model):
-        return total
-    for block in model.blocks:
-        attention = block.attention
-        kept = np.minimum(length, attention.window) if attention.window else length
-        total = total + block.count * (_values_per_token(attention, split) * width * kept + _state_bytes(attention, split))
-    return np.asarray(total, dtype=np.float64)
+    values: Figure = 0.0
+    for growth in _growths(model):
+        kept = tokens if growth.window is None else minimum(tokens, growth.window)
+        values = values + _values_per_token(growth, tensor_parallel) * kept
+    return values * bytes_per_value + state_bytes_per_sequence(model, tensor_parallel=tensor_parallel)
 
 
 def keeps_cache(model: ModelSpec) -> bool:
@@ -72,7 +69,7 @@ def keeps_cache(model: ModelSpec) -> bool:
     return model.kind is ModelKind.DECODER
 
 
-def state_bytes_per_sequence(model: ModelSpec, *, tensor_parallel: int | NDArray[np.int64]) -> NDArray[np.float64]:
+def state_bytes_per_sequence(model: ModelSpec, *, tensor_parallel: Figure) -> Figure:
     """Return what a sequence keeps on one device whatever its length: recurrent states, convolution taps, an encoder's keys. [bytes]
 
     Args:
@@ -82,24 +79,41 @@ def state_bytes_per_sequence(model: ModelSpec, *, tensor_parallel: int | NDArray
     Source:
         PHYSICS 5; recurrent states in fp32 as SGLang keeps them and vLLM for Nemotron-H and Qwen3-Next, the rest in 16 bits.
     """
-    split = np.asarray(tensor_parallel, dtype=np.float64)
-    if not keeps_cache(model):
-        return np.zeros_like(split)
-    return np.asarray(sum(block.count * _state_bytes(block.attention, split) for block in model.blocks), dtype=np.float64)
+    return _state_bytes(model) / tensor_parallel
 
 
-def _values_per_token(attention: AttentionSpec, split: NDArray[np.float64]) -> NDArray[np.float64]:
+@remembered
+def _growths(model: ModelSpec) -> tuple[Growth, ...]:
+    found: dict[tuple[int | None, int | None], float] = {}
+    for block in model.blocks if keeps_cache(model) else ():
+        heads, values = _cached(block.attention)
+        key = (heads, block.attention.window or None)
+        found[key] = found.get(key, 0.0) + float(block.count * values)
+    return tuple(Growth(values=values, heads=heads, window=window) for (heads, window), values in found.items() if values)
+
+
+def _cached(attention: AttentionSpec) -> tuple[int | None, int]:
+    """Return the heads that are split, and the values of one of them, or of what every device holds."""
     if not attention.keeps_cache:
-        return np.zeros_like(split)
+        return None, 0
     match attention.kind:
         case AttentionKind.GQA:
-            heads = np.ceil(attention.kv_heads / split)
-            return np.asarray(heads * (attention.head_dim + attention.value_head_dim))
+            return attention.kv_heads, attention.head_dim + attention.value_head_dim
         case AttentionKind.MLA:
-            return np.full_like(split, attention.kv_lora_rank + attention.rope_head_dim)
+            return None, attention.kv_lora_rank + attention.rope_head_dim
         case AttentionKind.STATE:
-            return np.zeros_like(split)
+            return None, 0
 
 
-def _state_bytes(attention: AttentionSpec, split: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray((attention.state_values * STATE_VALUE_BYTES + attention.fixed_values * FIXED_VALUE_BYTES) / split)
+@remembered
+def _state_bytes(model: ModelSpec) -> float:
+    if not keeps_cache(model):
+        return 0.0
+    return sum(
+        block.count * (block.attention.state_values * STATE_VALUE_BYTES + block.attention.fixed_values * FIXED_VALUE_BYTES)
+        for block in model.blocks
+    )
+
+
+def _values_per_token(growth: Growth, split: Figure) -> Figure:
+    return growth.values if growth.heads is None else growth.values * rounded_up(growth.heads / split)

@@ -4,7 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from budsim.core.engines.candidates import Candidates, FloatArray, IntArray
+from budsim.core.elementwise import Figure, FloatArray, IntArray, maximum, minimum, table, where
+from budsim.core.engines.candidates import Rows, entry, row_count
 from budsim.core.latency.scheduler import Latency
 from budsim.core.latency.timing import StepTime
 from budsim.core.memory.plan import MemoryPlan
@@ -13,7 +14,7 @@ from budsim.core.predictors.protocol import BOUND_CODES, Bound
 _LEAST_S: Final = 1e-12  # keeps shares of an empty latency finite [s]
 
 
-def bound_shares(candidates: Candidates, plan: MemoryPlan, latency: Latency, *, output_tokens: int) -> FloatArray:
+def bound_shares(rows: Rows, plan: MemoryPlan, latency: Latency, *, output_tokens: int) -> FloatArray:
     """Return which share of the E2E latency each bound takes, shape (n, len(BOUND_CODES)), rows of sum 1.
 
     Waiting is the queue's, or the KV cache's where memory holds fewer sequences than the engine would run. The rest is decode steps and
@@ -21,18 +22,17 @@ def bound_shares(candidates: Candidates, plan: MemoryPlan, latency: Latency, *, 
     operators count wholly as what bounds most of their time.
 
     Args:
-        candidates: What was predicted, shape (n,).
+        rows: What was predicted: one candidate, or columns of them.
         plan: Their memory.
         latency: Their latencies.
         output_tokens: Tokens of one answer.
     """
-    waiting = np.minimum(latency.queue_s, latency.e2e_s)
-    starved = plan.max_concurrency < candidates.max_num_seqs
-    decode, prompts = _served(latency, waiting, output_tokens)
-    times = decode + prompts
-    times[:, _code(Bound.QUEUE)] = np.where(starved, 0.0, waiting)
-    times[:, _code(Bound.KV_CAPACITY)] = np.where(starved, waiting, 0.0)
-    return np.asarray(times / np.maximum(times.sum(axis=1, keepdims=True), _LEAST_S))
+    waiting = minimum(latency.queue_s, latency.e2e_s)
+    starved = entry(plan.max_concurrency, rows) < rows.max_num_seqs
+    times = _served(latency, waiting, output_tokens)
+    times[Bound.QUEUE], times[Bound.KV_CAPACITY] = where(starved, 0.0, waiting), where(starved, waiting, 0.0)
+    total = maximum(sum(times.values()), _LEAST_S)
+    return table([times[bound] / total for bound in BOUND_CODES], row_count(rows))
 
 
 def largest_share(shares: FloatArray) -> IntArray:
@@ -40,27 +40,21 @@ def largest_share(shares: FloatArray) -> IntArray:
     return np.asarray(np.argmax(shares, axis=1), dtype=np.int64)
 
 
-def _served(latency: Latency, waiting: FloatArray, output_tokens: int) -> tuple[FloatArray, FloatArray]:
-    """Return the times of decode steps and of prompts, less the waiting, by bound, shape (n, len(BOUND_CODES)) each. [s]"""
+def _served(latency: Latency, waiting: Figure, output_tokens: int) -> dict[Bound, Figure]:
+    """Return the time of decode steps and prompts, less the waiting, by bound. [s]"""
     steps = max(0.0, output_tokens - 1.0)
-    spent = np.maximum(0.0, latency.e2e_s - waiting)
-    decoding = np.minimum(spent, steps * latency.tpot_s * (1.0 - latency.prefill_share))
-    return _parts(latency.step) * decoding[:, None], _parts(latency.prompt) * (spent - decoding)[:, None]
+    spent = maximum(0.0, latency.e2e_s - waiting)
+    decoding = minimum(spent, steps * latency.tpot_s * (1.0 - latency.prefill_share))
+    decode, prompt = _parts(latency.step), _parts(latency.prompt)
+    return {bound: decode[bound] * decoding + prompt[bound] * (spent - decoding) for bound in decode}
 
 
-def _parts(step: StepTime) -> FloatArray:
-    """Return the shares of a step by bound, shape (n, len(BOUND_CODES))."""
-    computing = step.compute_s >= step.bandwidth_s
-    columns = {
-        Bound.COMPUTE: np.where(computing, step.operators_s, 0.0),
-        Bound.BANDWIDTH: np.where(computing, 0.0, step.operators_s),
-        Bound.COMMUNICATION: step.communication_s,
-        Bound.OVERHEAD: step.overhead_s,
+def _parts(step: StepTime) -> dict[Bound, Figure]:
+    """Return the shares of a step by bound."""
+    computing, whole = step.compute_s >= step.bandwidth_s, maximum(step.total_s, _LEAST_S)
+    return {
+        Bound.COMPUTE: where(computing, step.operators_s, 0.0) / whole,
+        Bound.BANDWIDTH: where(computing, 0.0, step.operators_s) / whole,
+        Bound.COMMUNICATION: step.communication_s / whole,
+        Bound.OVERHEAD: step.overhead_s / whole,
     }
-    none = np.zeros_like(step.operators_s)
-    times = np.column_stack([columns.get(bound, none) for bound in BOUND_CODES])
-    return np.asarray(times / np.maximum(times.sum(axis=1, keepdims=True), _LEAST_S))
-
-
-def _code(bound: Bound) -> int:
-    return BOUND_CODES.index(bound)

@@ -1,6 +1,9 @@
 """HeuristicPredictor: the analytic model behind the Predictor protocol."""
 
-from budsim.core.engines.candidates import Candidates
+import numpy as np
+
+from budsim.core.elementwise import column
+from budsim.core.engines.candidates import Candidates, Rows, evaluated, row_count
 from budsim.core.engines.spec import Scenario
 from budsim.core.latency.case import Case
 from budsim.core.latency.constants import Constants, shipped_constants
@@ -42,22 +45,26 @@ class HeuristicPredictor:
             candidates: Columns of shape (n,).
         """
         plan = self._memory.plan(scenario, candidates)
-        latency = _latency(self._constants.case(scenario, candidates), plan)
-        shares = bound_shares(candidates, plan, latency, output_tokens=scenario.workload.output_tokens)
-        bands = bands_of(scenario, self._constants)
-        throughput = scenario.workload.output_tokens / latency.e2e_s
+        return evaluated(lambda rows: self._predictions(scenario, rows, plan), candidates)
+
+    def _predictions(self, scenario: Scenario, rows: Rows, plan: MemoryPlan) -> Predictions:
+        latency, count = _latency(self._constants.case(scenario, rows), plan), row_count(rows)
+        shares = bound_shares(rows, plan, latency, output_tokens=scenario.workload.output_tokens)
+        bands, saturated = bands_of(scenario, self._constants), latency.saturated
+        ttft, tpot, e2e = column(latency.ttft_s, count), column(latency.tpot_s, count), column(latency.e2e_s, count)
+        throughput = column(scenario.workload.output_tokens / latency.e2e_s, count)
         return Predictions(
-            ttft_s=latency.ttft_s,
-            tpot_s=latency.tpot_s,
-            e2e_s=latency.e2e_s,
+            ttft_s=ttft,
+            tpot_s=tpot,
+            e2e_s=e2e,
             throughput_per_user=throughput,
             bound=largest_share(shares),
             shares=shares,
-            ttft_interval_s=bands.ttft.around(latency.ttft_s),
+            ttft_interval_s=bands.ttft.around(ttft),
             throughput_interval=bands.e2e.inverse().around(throughput),
-            e2e_interval_s=bands.e2e.around(latency.e2e_s),
-            tpot_interval_s=bands.tpot.around(latency.tpot_s),
-            saturated=latency.saturated,
+            e2e_interval_s=bands.e2e.around(e2e),
+            tpot_interval_s=bands.tpot.around(tpot),
+            saturated=None if saturated is None else column(saturated, count).astype(np.bool_),
         )
 
 

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from budsim.core.engines.candidates import FloatArray
-from budsim.core.engines.spec import EngineKind, Scenario
-from budsim.core.hardware.spec import DeviceType
+from budsim.core.engines.spec import EngineKind, EngineProfile, Scenario
+from budsim.core.hardware.spec import Accelerator, DeviceType
 from budsim.core.latency.constants import Constants
 from budsim.core.latency.proxied import API_SPREAD
+from budsim.core.model.spec import ModelSpec
 from budsim.core.predictors.protocol import Interval
+from budsim.core.remembered import remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +57,20 @@ def bands_of(scenario: Scenario, constants: Constants) -> Bands:
     Source:
         Quantiles of measured / predicted in the cross-validation that `budsim calibrate` writes.
     """
-    if scenario.engine.kind is EngineKind.LITELLM:
+    return _bands(constants, scenario.device, scenario.engine, scenario.model)
+
+
+@remembered
+def _bands(constants: Constants, device: Accelerator, engine: EngineProfile, model: ModelSpec) -> Bands:
+    if engine.kind is EngineKind.LITELLM:
         return Bands(ttft=_HOSTED, tpot=_HOSTED, e2e=_HOSTED)
     far = _stored(constants, "device")
     seen = constants.seen
-    if scenario.engine.served_by not in seen.engines or scenario.device.device_type in (DeviceType.CPU, DeviceType.HPU):
+    if engine.served_by not in seen.engines or device.device_type in (DeviceType.CPU, DeviceType.HPU):
         return Bands(ttft=far.ttft.wider(_FAR_TTFT), tpot=far.tpot.wider(_FAR), e2e=far.e2e.wider(_FAR))
-    if scenario.device.name not in seen.devices:
+    if device.name not in seen.devices:
         return far
-    shape = f"{scenario.model.layers}x{scenario.model.hidden_size}"
+    shape = f"{model.layers}x{model.hidden_size}"
     return _stored(constants, "point" if shape in seen.shapes else "architecture")
 
 

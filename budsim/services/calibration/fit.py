@@ -94,7 +94,7 @@ def predicted(observed: Observations, logs: FloatArray) -> Latency:
 def log_predicted(observed: Observations, logs: FloatArray) -> FloatArray:
     """Return the logarithms of TTFT, TPOT and E2E, shape (runs, 3)."""
     found = predicted(observed, logs)
-    return np.log(np.stack([found.ttft_s, found.tpot_s, found.e2e_s], axis=1))
+    return np.asarray(np.log(np.stack([found.ttft_s, found.tpot_s, found.e2e_s], axis=1)))
 
 
 def _residuals(observed: Observations, logs: FloatArray) -> FloatArray:

@@ -98,7 +98,7 @@ def _error(fit: Fit, key: str, name: str) -> float:
 def _shapes(observed: Observations) -> list[tuple[float, float]]:
     demand = observed.demand.decode
     hidden = demand.hop_bytes / demand.sequences / 2.0
-    return [(float(layers), float(width)) for layers, width in zip(demand.layers, hidden, strict=True)]
+    return [(float(layers), float(width)) for layers, width in np.broadcast(demand.layers, hidden)]
 
 
 def _shape(layers: float, hidden: float) -> str:

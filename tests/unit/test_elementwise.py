@@ -1,0 +1,36 @@
+"""One formula for numbers and for columns of numbers."""
+
+import numpy as np
+import pytest
+
+from budsim.core.elementwise import column, logarithm, maximum, minimum, rounded_down, rounded_up, square_root, where
+
+NUMBERS = (-1.5, 0.0, 2.0, 7.25, float("nan"), float("inf"))
+
+
+@pytest.mark.parametrize("function", [maximum, minimum], ids=["maximum", "minimum"])
+def test_numbers_compare_as_columns_do(function):
+    for one in NUMBERS:
+        for other in NUMBERS:
+            of_columns = function(np.array([one]), np.array([other]))[0]
+            assert function(one, other) == pytest.approx(of_columns, nan_ok=True)
+            assert function(one, np.array([other]))[0] == pytest.approx(of_columns, nan_ok=True)
+
+
+@pytest.mark.parametrize("function", [rounded_up, rounded_down, square_root, logarithm], ids=["up", "down", "root", "logarithm"])
+def test_numbers_are_turned_into_what_columns_are(function):
+    for value in (0.25, 1.0, 3.5, 1e12 + 0.5):
+        assert function(value) == function(np.array([value]))[0]
+
+
+def test_a_condition_chooses_for_all_rows_or_for_each():
+    assert where(True, 1.0, 2.0) == 1.0
+    assert list(where(np.array([True, False]), 1.0, np.array([3.0, 4.0]))) == [1.0, 4.0]
+
+
+def test_one_figure_for_all_becomes_a_column():
+    assert list(column(2.5, 3)) == [2.5, 2.5, 2.5]
+    assert list(column(2, 1)) == [2.0]
+    kept = np.array([1.0, 2.0])
+    assert column(kept, 2) is kept
+    assert column(np.array([1, 2]), 2).dtype == np.float64
