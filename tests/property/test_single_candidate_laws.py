@@ -71,7 +71,7 @@ def test_a_candidate_alone_is_answered_as_among_others(where, several):
             alone = dict(columns_of(method(where, Candidates.from_rows([row]))))
             assert alone.keys() == among.keys()
             for name, column in alone.items():
-                assert column.shape == (1,)
+                assert column.shape == (1, *among[name].shape[1:])
                 assert column.dtype == among[name].dtype
                 assert column[0] == pytest.approx(among[name][index], rel=1e-12, nan_ok=True), name
 
