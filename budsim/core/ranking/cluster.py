@@ -1,13 +1,15 @@
 """One cluster: the configurations of all its parts in one order."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
 
-from budsim.core.ranking.explain import explain, left_out, written_off
-from budsim.core.ranking.placement import carried_share, carried_users, placed, target_users
+from budsim.core.ranking.deployment import Deployment, carrying_together, share_of
+from budsim.core.ranking.explain import behind, explain, explained, left_out, written_off
+from budsim.core.ranking.nearest import nearest
+from budsim.core.ranking.placement import placed
 from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration
 from budsim.core.search.fitness import OrderKey, order_key
 from budsim.core.search.pareto import front
@@ -21,22 +23,30 @@ RankKey: TypeAlias = tuple[OrderKey, int, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What one cluster has found: its parts' results, and their configurations, placed and best first."""
+    """What one cluster has found: its parts' results, and their configurations, placed and best first.
+
+    Attributes:
+        choices: Everything found, placed.
+        deployed: What carries the target, one configuration or several beside each other; what reaches furthest where nothing does.
+        others: The next best, which do the same each by itself where any does.
+    """
 
     cluster_id: str
     results: tuple[PartResult, ...]
-    configurations: tuple[RankedConfiguration, ...]
+    choices: tuple[RankedConfiguration, ...]
+    deployed: tuple[RankedConfiguration, ...]
+    others: tuple[RankedConfiguration, ...]
     pareto: tuple[RankedConfiguration, ...]
 
     @property
-    def best(self) -> RankedConfiguration:
-        """The best configuration; only where there is one."""
-        return self.configurations[0]
+    def deployment(self) -> Deployment:
+        """What is deployed; only where there is something."""
+        return Deployment(members=self.deployed)
 
     @property
     def carries(self) -> bool:
-        """Whether the best configuration carries the target."""
-        return bool(self.configurations) and carried_share(self.best) >= 1.0
+        """Whether it carries the target."""
+        return bool(self.deployed) and self.deployment.share >= 1.0
 
 
 def offer(cluster_id: str, found: Sequence[tuple[Part, PartResult]], *, top_k: int) -> Offer:
@@ -47,13 +57,27 @@ def offer(cluster_id: str, found: Sequence[tuple[Part, PartResult]], *, top_k: i
         found: Its parts with their results.
         top_k: Most configurations kept.
     """
-    best = _furthest(sorted(_placed((part, result.configurations) for part, result in found), key=rank_key))
-    return Offer(
+    ranked = sorted(_placed((part, result.configurations) for part, result in found), key=rank_key)
+    front = _placed((part, result.pareto) for part, result in found)
+    best = _furthest(ranked)
+    choices = {item.configuration.config_id: item for item in (*ranked, *front)}
+    deployed = tuple(best[:1]) if any(map(_carries, best)) else carrying_together(tuple(choices.values()))
+    made = Offer(
         cluster_id=cluster_id,
         results=tuple(result for _, result in found),
-        configurations=tuple(best[:top_k]),
-        pareto=tuple(_front(_furthest(_placed((part, result.pareto) for part, result in found)))),
+        choices=tuple(choices.values()),
+        deployed=deployed,
+        others=tuple(best),
+        pareto=tuple(_front(_furthest(front))),
     )
+    return deploying(made, deployed, top_k=top_k)
+
+
+def deploying(source: Offer, deployed: tuple[RankedConfiguration, ...], *, top_k: int) -> Offer:
+    """Return an offer that deploys these, and as many others as still fit the number kept."""
+    taken = {item.configuration.config_id for item in deployed}
+    others = [item for item in source.others if item.configuration.config_id not in taken]
+    return replace(source, deployed=deployed, others=tuple(others[: max(0, top_k - len(deployed))]))
 
 
 def rank_key(ranked: RankedConfiguration) -> RankKey:
@@ -62,24 +86,39 @@ def rank_key(ranked: RankedConfiguration) -> RankKey:
     return order_key(found, part), part.engine.preference, part.part_id, found.config_id
 
 
-def as_recommendation(source: Offer, *, slo: Slo, warnings: Iterable[str], shared: Sequence[str] = ()) -> ClusterRecommendation:
-    """Return a cluster that has a configuration as recommended, explained; `shared` are the clusters that carry the load together."""
-    best = source.best
+def as_recommendation(
+    source: Offer, *, slo: Slo, warnings: Iterable[str], shared: Sequence[Offer] = (), before: Deployment | None = None
+) -> ClusterRecommendation:
+    """Return a cluster that has a deployment as recommended, explained.
+
+    Args:
+        source: The cluster's offer.
+        slo: The targets it is held against.
+        warnings: To be said with it.
+        shared: The offers that carry the load together, where none does alone.
+        before: What the cluster ranked just before deploys.
+    """
+    best = source.deployment
     excluded = tuple(dict.fromkeys(config_id for result in source.results for config_id in result.excluded))
-    explanation = explain(best, slo=slo, users=min(carried_users(best), target_users(best)), excluded=excluded)
-    others = [name for name in shared if name != source.cluster_id]
-    if others:
-        explanation = f"together with {', '.join(others)} it carries {target_users(best)} users: {explanation}"
+    told = explained(best, source.others, slo=slo)
+    explanation = explain(best, slo=slo, runner_up=told.runner_up, excluded=excluded)
+    names = [item.cluster_id for item in shared if item.cluster_id != source.cluster_id]
+    if names:
+        everyone = Deployment(members=tuple(member for item in shared for member in item.deployed))
+        explanation = f"together with {', '.join(names)} it carries {everyone.target} users: {explanation}"
     notes = [result.method_note for result in source.results if result.method_note]
-    prices = [written_off(best.part)] if best.part.price.is_written_off else []
+    prices = [written_off(item.part) for item in source.deployed if item.part.price.is_written_off]
     said = [*warnings, *notes, *prices, *([left_out(excluded)] if excluded else [])]
     return ClusterRecommendation(
         cluster_id=source.cluster_id,
-        configurations=source.configurations,
+        configurations=(*source.deployed, *source.others),
         pareto=source.pareto,
         results=source.results,
         explanation=explanation,
         warnings=tuple(dict.fromkeys(said)),
+        together=len(source.deployed),
+        explained=replace(told, behind=behind(before, best, slo=slo) if before else None),
+        changes=() if best.meets_slo else nearest(source.results),
     )
 
 
@@ -89,7 +128,11 @@ def _placed(found: Iterable[tuple[Part, tuple[Configuration, ...]]]) -> list[Ran
 
 def _furthest(ranked: Sequence[RankedConfiguration]) -> Sequence[RankedConfiguration]:
     """Return those that carry the target; when none does, all."""
-    return [item for item in ranked if carried_share(item) >= 1.0] or ranked
+    return [item for item in ranked if _carries(item)] or ranked
+
+
+def _carries(ranked: RankedConfiguration) -> bool:
+    return share_of(ranked) >= 1.0
 
 
 def _front(points: Sequence[RankedConfiguration]) -> list[RankedConfiguration]:

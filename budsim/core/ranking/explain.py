@@ -1,4 +1,4 @@
-"""Why a cluster's best configuration is what it is, in plain words."""
+"""Why a cluster's deployment is what it is: as figures, and in one plain sentence."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -7,12 +7,16 @@ import numpy as np
 
 from budsim.core.hardware.pricing import WRITE_OFF_YEARS, kwh_per_million_tokens
 from budsim.core.predictors.protocol import Bound
+from budsim.core.ranking.compare import compare, what_runs
+from budsim.core.ranking.deployment import Deployment
+from budsim.core.ranking.explanation import Comparison, Explanation
+from budsim.core.ranking.margins import margins, slo_clause
 from budsim.core.ranking.recommendation import RankedConfiguration
-from budsim.core.search.part import Configuration, Part
+from budsim.core.search.part import Configuration, MemoryBreakdown, Part
 from budsim.core.slo import Slo
-from budsim.core.units import bytes_to_gb, seconds_to_ms
+from budsim.core.units import bytes_to_gb
 
-_BOUND_WORDS: Final = {
+BOUND_WORDS: Final = {
     Bound.COMPUTE: "compute",
     Bound.BANDWIDTH: "memory bandwidth",
     Bound.KV_CAPACITY: "room for the KV cache",
@@ -20,32 +24,80 @@ _BOUND_WORDS: Final = {
     Bound.QUEUE: "queueing",
     Bound.OVERHEAD: "the engine's own overhead",
 }
+TOLD_SHARE: Final = 0.05  # shares below it are not worth a word
 
 
-def explain(best: RankedConfiguration, *, slo: Slo, users: int, excluded: Iterable[str] = ()) -> str:
-    """Return one plain sentence: what runs, what bounds it, SLO margins, memory, price, what feedback left out.
+def explained(best: Deployment, others: Iterable[RankedConfiguration], *, slo: Slo) -> Explanation:
+    """Return the figures of a deployment's explanation, but for the cluster before it.
 
     Args:
-        best: The recommended configuration.
+        best: What is recommended.
+        others: The cluster's other configurations, best first.
         slo: The targets it is held against.
-        users: Users to be carried. [requests in flight]
+    """
+    next_best = next((Deployment(members=(item,)) for item in others), None)
+    return Explanation(
+        shares=slowest(best).configuration.shares,
+        margins=margins(best, slo),
+        runner_up=compare(best, next_best, slo=slo, named=next_best) if next_best else None,
+    )
+
+
+def behind(front: Deployment, other: Deployment, *, slo: Slo) -> Comparison:
+    """Return why one cluster is ranked behind another; it carries the id of the one in front."""
+    return compare(front, other, slo=slo, named=front)
+
+
+def slowest(deployment: Deployment) -> RankedConfiguration:
+    """Return the member whose latency is the deployment's."""
+    return max(deployment.members, key=lambda item: item.configuration.e2e_s)
+
+
+def explain(best: Deployment, *, slo: Slo, runner_up: Comparison | None = None, excluded: Iterable[str] = ()) -> str:
+    """Return one plain sentence: what runs, what bounds it, SLO margins, memory, price, the runner-up, what feedback left out.
+
+    Args:
+        best: What is recommended.
+        slo: The targets it is held against.
+        runner_up: Why the next best stands behind it.
         excluded: config_ids of the blacklist entries that barred something.
     """
-    part, found = best.part, best.configuration
-    candidate, group = found.candidate, part.group
-    replicas, carry = ("1 replica", "carries") if best.replicas == 1 else (f"{best.replicas} replicas", "carry")
+    carry = "carries" if best.replicas == 1 else "carry"
+    users = min(best.users, best.target)
+    each = ", ".join(str(item.configuration.candidate.concurrency) for item in best.members)
     clauses = [
-        f"{replicas} of {part.engine.kind} at TP={candidate.tensor_parallel}, PP={candidate.pipeline_parallel} on {group.device_name} "
-        f"{carry} {users} users, {candidate.concurrency} each at most, bounded by {_BOUND_WORDS[found.bound]}",
-        _slo_clause(found, slo),
-        f"{bytes_to_gb(found.memory.total_bytes):.1f} of {bytes_to_gb(found.memory.usable_bytes):.1f} GB usable are taken per device",
-        f"${found.cost_per_million_tokens:.4g} per 10⁶ output tokens {_priced(part)}",
-        *_energy_clause(part, found),
+        f"{what_runs(best)} {carry} {users} users, {each} each at most, bounded by {_bounds(slowest(best).configuration)}",
+        slo_clause(best, slo),
+        *(_memory(item, several=len(best.members) > 1) for item in best.members),
+        f"${best.cost_per_million_tokens:.4g} per 10⁶ output tokens {', '.join(_priced(item.part) for item in best.members)}",
+        *(clause for item in best.members for clause in _energy_clause(item.part, item.configuration)),
+        *([f"next best: {runner_up.sentence}"] if runner_up else []),
     ]
     barred = tuple(excluded)
     if barred:
         clauses.append(left_out(barred))
     return "; ".join(clauses) + "."
+
+
+def _bounds(found: Configuration) -> str:
+    shares = [item for item in found.shares if item.share >= TOLD_SHARE]
+    if not shares:
+        return BOUND_WORDS[found.bound]
+    first, *rest = (f"{BOUND_WORDS[item.bound]} ({item.share:.0%})" for item in shares)
+    return f"{first} of the latency{', then ' if rest else ''}{', '.join(rest)}"
+
+
+def _memory(item: RankedConfiguration, *, several: bool) -> str:
+    found: MemoryBreakdown = item.configuration.memory
+    where = f" on {item.part.group.device_name}" if several else ""
+    parts = (
+        ("weights", found.weights_bytes),
+        ("KV cache", found.kv_cache_bytes),
+        ("activations", found.activation_bytes),
+        ("overhead", found.overhead_bytes),
+    )
+    told = ", ".join(f"{name} {bytes_to_gb(size):.1f}" for name, size in parts)
+    return f"{bytes_to_gb(found.total_bytes):.1f} of {bytes_to_gb(found.usable_bytes):.1f} GB usable are taken per device{where} ({told})"
 
 
 def _energy_clause(part: Part, found: Configuration) -> Iterable[str]:
@@ -77,31 +129,3 @@ def left_out(config_ids: tuple[str, ...]) -> str:
     """Say what feedback barred."""
     noun = "configuration" if len(config_ids) == 1 else "configurations"
     return f"left out {len(config_ids)} {noun} blacklisted by feedback: {', '.join(config_ids)}"
-
-
-def margins(found: Configuration, slo: Slo) -> tuple[str, ...]:
-    """Return one clause for each set SLO: figure, target and how far apart they are."""
-    clauses = []
-    if slo.ttft_s:
-        ttft = f"TTFT {seconds_to_ms(found.ttft_s):.0f} ms against {seconds_to_ms(slo.ttft_s):.0f} ms"
-        clauses.append(f"{ttft} ({_margin(1.0 - found.ttft_s / slo.ttft_s)})")
-    if slo.throughput_per_user:
-        throughput = f"{found.throughput_per_user:.1f} tokens/s per user against {slo.throughput_per_user:.1f}"
-        clauses.append(f"{throughput} ({_margin(found.throughput_per_user / slo.throughput_per_user - 1.0)})")
-    if slo.e2e_s:
-        clauses.append(f"E2E {found.e2e_s:.2f} s against {slo.e2e_s:.2f} s ({_margin(1.0 - found.e2e_s / slo.e2e_s)})")
-    return tuple(clauses)
-
-
-def _slo_clause(found: Configuration, slo: Slo) -> str:
-    clauses = margins(found, slo)
-    if not clauses:
-        latency = f"TTFT {seconds_to_ms(found.ttft_s):.0f} ms, E2E {found.e2e_s:.2f} s"
-        return f"no SLO was set ({latency}, {found.throughput_per_user:.1f} tokens/s per user)"
-    verdict = "every SLO is met" if found.meets_slo else "not every SLO is met"
-    asked = "" if found.meets_slo else f", {slo.min_probability:.0%} asked"
-    return f"{verdict} (probability {found.slo_probability:.0%}{asked}): {', '.join(clauses)}"
-
-
-def _margin(share: float) -> str:
-    return f"{share:.0%} to spare" if share >= 0 else f"missed by {-share:.0%}"

@@ -39,8 +39,3 @@ def carried_users(ranked: RankedConfiguration) -> int:
 def target_users(ranked: RankedConfiguration) -> int:
     """Return the users to be carried, which under an arrival rate depend on the latency."""
     return ranked.part.workload.target_concurrency(ranked.configuration.e2e_s)
-
-
-def carried_share(ranked: RankedConfiguration) -> float:
-    """Return the share of the target it carries, at most 1."""
-    return min(1.0, carried_users(ranked) / target_users(ranked))

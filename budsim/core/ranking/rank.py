@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from budsim.core.ranking.cluster import Offer, as_recommendation, offer
-from budsim.core.ranking.placement import carried_share
+from budsim.core.ranking.cluster import Offer, as_recommendation, deploying, offer
+from budsim.core.ranking.deployment import carrying_together, share_of
 from budsim.core.ranking.recommendation import ClusterRecommendation, Completion, MissingPart, Recommendation, Rejection
 from budsim.core.ranking.reject import failure, part_rejection, too_small
-from budsim.core.search.fitness import OrderKey, order_key
+from budsim.core.search.fitness import OrderKey
 from budsim.core.search.part import Part, PartResult, PartStatus
 from budsim.core.slo import Slo
 
@@ -65,33 +65,36 @@ def _by_cluster(findings: Findings) -> dict[str, list[tuple[Part, PartResult]]]:
 
 
 def _ranked(offers: Iterable[Offer], findings: Findings) -> tuple[ClusterRecommendation, ...]:
-    given = sorted((item for item in offers if item.configurations), key=_cluster_key)
+    given = sorted((item for item in offers if item.deployed), key=_cluster_key)
     carrying = [item for item in given if item.carries]
-    chosen = carrying if carrying or not findings.spread else _together(given)
-    shared = () if carrying else tuple(item.cluster_id for item in chosen)
-    return tuple(as_recommendation(item, slo=findings.slo, warnings=findings.warnings, shared=shared) for item in chosen)
+    chosen = carrying if carrying or not findings.spread else _together(given, findings)
+    shared = () if carrying else chosen
+    before = [None, *(item.deployment for item in chosen)]
+    return tuple(
+        as_recommendation(item, slo=findings.slo, warnings=findings.warnings, shared=shared, before=front)
+        for item, front in zip(chosen, before, strict=False)
+    )
 
 
-def _together(offers: Iterable[Offer]) -> list[Offer]:
-    """Return the best clusters, up to the one that completes the target, or none."""
-    shared: list[Offer] = []
-    share = 0.0
-    for item in offers:
-        if share < 1.0:
-            shared.append(item)
-            share += carried_share(item.best)
-    return shared if share >= 1.0 else []
+def _together(offers: Sequence[Offer], findings: Findings) -> list[Offer]:
+    """Return the clusters that carry the target together, each with its part of the deployment, or none."""
+    members = carrying_together([choice for item in offers for choice in item.choices])
+    if sum(map(share_of, members)) < 1.0:
+        return []
+    parts = {item.cluster_id: tuple(member for member in members if member.part.group.cluster_id == item.cluster_id) for item in offers}
+    chosen = [deploying(item, parts[item.cluster_id], top_k=findings.top_k) for item in offers if parts[item.cluster_id]]
+    return sorted(chosen, key=_cluster_key)
 
 
 def _cluster_key(item: Offer) -> tuple[OrderKey, str]:
-    return order_key(item.best.configuration, item.best.part), item.cluster_id
+    return item.deployment.key, item.cluster_id
 
 
 def _rejections(findings: Findings, offers: Iterable[Offer], *, taken: set[str]) -> Iterable[Rejection]:
     parts = {part.part_id: part for part in findings.parts}
     for item in offers:
-        if item.cluster_id not in taken and item.configurations:
-            yield too_small(item.best)
+        if item.cluster_id not in taken and item.deployed:
+            yield too_small(item)
         for result in item.results:
             if result.status is not PartStatus.FOUND:
                 yield part_rejection(parts[result.part_id], result)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from budsim.core.hardware.topology import max_replicas
 from budsim.core.ranking.cluster import as_recommendation, offer
+from budsim.core.ranking.deployment import Deployment
 from budsim.core.ranking.recommendation import ClusterRecommendation, Recommendation
 from budsim.core.search.blacklist import without_barred
-from budsim.core.search.fitness import OrderKey, order_key
+from budsim.core.search.fitness import OrderKey
 from budsim.core.search.part import BlacklistEntry, Configuration, Part, PartResult
 
 
@@ -41,7 +42,7 @@ def keys_of(found: Recommendation) -> tuple[str, ...]:
 
 
 def _cluster_key(cluster: ClusterRecommendation) -> tuple[OrderKey, str]:
-    return order_key(cluster.best.configuration, cluster.best.part), cluster.cluster_id
+    return Deployment(members=cluster.deployed).key, cluster.cluster_id
 
 
 def _again(cluster: ClusterRecommendation, wish: Wish) -> ClusterRecommendation | None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from budsim.core.ranking.explanation import Explanation
+from budsim.core.search.change import Change
 from budsim.core.search.part import Configuration, Part, PartResult
 
 
@@ -42,10 +44,13 @@ class ClusterRecommendation:
     """One cluster that carries the target.
 
     Attributes:
-        configurations: Best first; the first is the recommended one.
+        configurations: Best first; the first `together` are what is recommended.
         results: Per part, for method, search and excluded entries.
         explanation: One plain sentence.
         warnings: Stale topology, blacklist exclusions, method fallback, no hourly price.
+        together: Configurations that are deployed beside each other: more than one where no hardware group carries the target alone.
+        explained: The explanation as figures; None in answers of before there were any.
+        changes: What would make it meet its SLOs, where it does not.
     """
 
     cluster_id: str
@@ -54,6 +59,14 @@ class ClusterRecommendation:
     results: tuple[PartResult, ...]
     explanation: str
     warnings: tuple[str, ...] = ()
+    together: int = 1
+    explained: Explanation | None = None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def deployed(self) -> tuple[RankedConfiguration, ...]:
+        """What is deployed."""
+        return self.configurations[: self.together]
 
     @property
     def best(self) -> RankedConfiguration:
@@ -63,7 +76,7 @@ class ClusterRecommendation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """One cluster, or one piece of it, that does not do, and what would make it fit."""
+    """One cluster, or one piece of it, that does not do, and what would make it fit: in words, and as changes judged by prediction."""
 
     cluster_id: str
     reason: str
@@ -71,6 +84,7 @@ class Rejection:
     device_type: str | None = None
     engine: str | None = None
     code: str = "rejected"
+    changes: tuple[Change, ...] = ()
 
 
 class Completion(StrEnum):

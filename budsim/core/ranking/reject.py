@@ -5,7 +5,11 @@ from math import ceil
 from typing import Final
 
 from budsim.core.errors import BudSimError, DoesNotFit, NoCompatibleEngine, SimulationTimedOut
-from budsim.core.ranking.placement import carried_users, target_users
+from budsim.core.ranking.cluster import Offer
+from budsim.core.ranking.compare import what_runs
+from budsim.core.ranking.deployment import Deployment
+from budsim.core.ranking.nearest import in_words, nearest
+from budsim.core.ranking.placement import target_users
 from budsim.core.ranking.recommendation import Failure, MissingPart, RankedConfiguration, Rejection
 from budsim.core.search.part import Part, PartResult, PartStatus
 
@@ -24,32 +28,47 @@ def part_rejection(part: Part, result: PartResult) -> Rejection:
         device_type=part.group.device_label,
         engine=part.engine.kind,
         code=BudSimError.code if result.status is PartStatus.FAILED else infeasible,
+        changes=result.changes,
     )
 
 
-def too_small(best: RankedConfiguration) -> Rejection:
-    """Return why a cluster whose best configuration leaves users unserved is not recommended.
-
-    The remedy holds by the same prediction: replicas do not share devices, so one more carries what the others carry.
-    """
-    part, candidate = best.part, best.configuration.candidate
-    carried, target = carried_users(best), target_users(best)
-    group = part.group
-    replicas = ceil(target / candidate.concurrency)
-    devices = replicas * candidate.devices
-    reason = (
-        f"carries {carried} of {target} users: {group.total_devices} free × {group.device_name} hold {best.replicas} replica(s) of "
-        f"{part.engine.kind} at TP={candidate.tensor_parallel}, PP={candidate.pipeline_parallel} with {candidate.concurrency} users each"
-    )
-    shape = f"{replicas} replicas of {candidate.devices}" if candidate.devices > 1 else f"{replicas} replicas"
+def too_small(offer: Offer) -> Rejection:
+    """Return why a cluster whose deployment leaves users unserved is not recommended, and what would be enough."""
+    best = offer.deployment
+    changes = nearest(offer.results)
+    group = offer.deployed[0].part.group
+    alone = len(offer.deployed) == 1
     return Rejection(
         cluster_id=group.cluster_id,
-        reason=reason,
-        remedy=f"offer {devices} × {group.device_name} ({shape}), or ask for at most {_most(best, carried)}",
-        device_type=group.device_label,
-        engine=part.engine.kind,
+        reason=f"carries {best.users} of {best.target} users: {_alone(offer.deployed[0]) if alone else _all(best)}",
+        remedy=in_words(changes) or _more(offer.deployed[0], users=best.users),
+        device_type=group.device_label if alone else None,
+        engine=offer.deployed[0].part.engine.kind if alone else None,
         code=TARGET_NOT_CARRIED,
+        changes=changes,
     )
+
+
+def _alone(best: RankedConfiguration) -> str:
+    group, candidate = best.part.group, best.configuration.candidate
+    layout = f"TP={candidate.tensor_parallel}, PP={candidate.pipeline_parallel}"
+    return (
+        f"{group.total_devices} free × {group.device_name} hold {best.replicas} replica(s) of "
+        f"{best.part.engine.kind} at {layout} with {candidate.concurrency} users each"
+    )
+
+
+def _all(best: Deployment) -> str:
+    return f"all its hardware groups together hold {what_runs(best)}"
+
+
+def _more(best: RankedConfiguration, *, users: int) -> str:
+    """Return the replicas that would carry the target, which holds by the same prediction: they do not share devices."""
+    candidate = best.configuration.candidate
+    replicas = ceil(target_users(best) / candidate.concurrency)
+    devices = replicas * candidate.devices
+    shape = f"{replicas} replicas of {candidate.devices}" if candidate.devices > 1 else f"{replicas} replicas"
+    return f"offer {devices} × {best.part.group.device_name} ({shape}), or ask for at most {_most(best, users)}"
 
 
 def failure(rejected: Sequence[Rejection], missing: Sequence[MissingPart]) -> Failure:

@@ -20,4 +20,6 @@ def shortened(recommendation: Recommendation) -> Iterator[Recommendation]:
 
 def _cut(cluster: ClusterRecommendation, kept: int) -> ClusterRecommendation:
     note = f"the answer was too large for one message: it holds {kept} configurations a cluster at most and no Pareto front"
-    return replace(cluster, configurations=cluster.configurations[:kept], pareto=(), warnings=(*cluster.warnings, note))
+    return replace(
+        cluster, configurations=cluster.configurations[: max(kept, cluster.together)], pareto=(), warnings=(*cluster.warnings, note)
+    )

@@ -1,0 +1,21 @@
+"""Of the changes that parts of a cluster found, the nearest of each kind."""
+
+from collections.abc import Iterable
+
+from budsim.core.search.change import Change, ChangeKind
+from budsim.core.search.part import PartResult
+
+
+def nearest(results: Iterable[PartResult]) -> tuple[Change, ...]:
+    """Return the least change of each kind over all parts, the least first."""
+    found: dict[ChangeKind, Change] = {}
+    for change in (change for result in results for change in result.changes):
+        known = found.get(change.kind)
+        if known is None or change.distance < known.distance:
+            found[change.kind] = change
+    return tuple(sorted(found.values(), key=lambda change: (change.distance, change.kind)))
+
+
+def in_words(changes: Iterable[Change]) -> str:
+    """Return the changes as one sentence of alternatives."""
+    return ", or ".join(change.sentence for change in changes)
