@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
+from topics.explanations import BoundShareBody, ChangeBody, ExplanationBody
 from topics.wire import Event, WireModel
 
 
@@ -84,12 +85,20 @@ class ConfigurationBody(WireModel):
     meets_slo: bool
     slo_probability: float
     bound: str
+    bound_shares: list[BoundShareBody] = []
+    usable_memory_gb: float = 0.0
+    activation_memory_gb: float = 0.0
+    overhead_memory_gb: float = 0.0
     method: str = ""
     model_set_version: str = ""
 
 
 class RecommendationBody(WireModel):
-    """One cluster that carries the target, best configuration first."""
+    """One cluster that carries the target, best configuration first.
+
+    `deployed_config_ids` names what is to be deployed, the first of `configurations`: one, or several on different hardware groups that
+    carry the target together. Then `metrics` are of all of them: the slowest latency, the cost weighted by users.
+    """
 
     cluster_id: str
     metrics: MetricsBody
@@ -113,6 +122,9 @@ class RecommendationBody(WireModel):
     excluded_config_ids: list[str]
     configurations: list[ConfigurationBody]
     pareto: list[ConfigurationBody]
+    deployed_config_ids: list[str] = []
+    explained: ExplanationBody | None = None
+    changes: list[ChangeBody] = []
 
 
 class RejectedBody(WireModel):
@@ -124,6 +136,7 @@ class RejectedBody(WireModel):
     code: str
     reason: str
     remedy: str = ""
+    changes: list[ChangeBody] = []
 
 
 class MissingBody(WireModel):

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from budsim.adapters.wire.explanations import bound_bodies, change_body, explanation_body
 from budsim.core.engines.arguments import engine_arguments
 from budsim.core.memory.adapters import max_loras
 from budsim.core.memory.overheads import non_torch_bytes
+from budsim.core.ranking.deployment import Deployment
+from budsim.core.ranking.placement import carried_users
 from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration, Recommendation
 from budsim.core.search.part import Configuration, PartResult, Range
 from budsim.core.search.space import scenario_of
@@ -39,6 +42,7 @@ def recommendation_event(recommendation: Recommendation) -> RecommendationMade:
                 code=item.code,
                 reason=item.reason,
                 remedy=item.remedy,
+                changes=[change_body(change) for change in item.changes],
             )
             for item in recommendation.rejected
         ],
@@ -54,7 +58,8 @@ def recommendation_event(recommendation: Recommendation) -> RecommendationMade:
 def _cluster(item: ClusterRecommendation, data_version: str) -> RecommendationBody:
     best, results = item.best, {result.part_id: result for result in item.results}
     engine, result = best.part.engine, results.get(best.part.part_id)
-    metrics = _metrics(best)
+    deployment = Deployment(members=item.deployed)
+    metrics = _metrics(deployment)
     return RecommendationBody(
         cluster_id=item.cluster_id,
         metrics=metrics,
@@ -66,9 +71,9 @@ def _cluster(item: ClusterRecommendation, data_version: str) -> RecommendationBo
         chat_template=engine.chat_template,
         supports_lora=engine.supports_lora,
         supports_pipeline_parallelism=engine.supports_pipeline_parallelism,
-        intervals=_intervals(best.configuration),
-        meets_slo=best.configuration.meets_slo,
-        slo_probability=best.configuration.slo_probability,
+        intervals=_intervals(deployment),
+        meets_slo=deployment.meets_slo,
+        slo_probability=deployment.slo_probability,
         method_note=result.method_note if result else "",
         **_predicted_by(result),
         data_version=data_version,
@@ -77,26 +82,30 @@ def _cluster(item: ClusterRecommendation, data_version: str) -> RecommendationBo
         excluded_config_ids=sorted({config_id for part in item.results for config_id in part.excluded}),
         configurations=[configuration_body(ranked, results.get(ranked.part.part_id)) for ranked in item.configurations],
         pareto=[configuration_body(ranked, results.get(ranked.part.part_id)) for ranked in item.pareto],
+        deployed_config_ids=[ranked.configuration.config_id for ranked in item.deployed],
+        explained=explanation_body(item.explained) if item.explained else None,
+        changes=[change_body(change) for change in item.changes],
     )
 
 
-def _metrics(best: RankedConfiguration) -> MetricsBody:
-    configuration = best.configuration
-    cost = configuration.cost_per_million_tokens
-    carried = best.replicas * configuration.candidate.concurrency
+def _metrics(deployment: Deployment) -> MetricsBody:
     return MetricsBody(
         device_types=[
             DeviceTypeBody(
-                device_type=best.part.group.device_label, num_replicas=best.replicas, concurrency=carried, cost_per_million_tokens=cost
+                device_type=item.part.group.device_label,
+                num_replicas=item.replicas,
+                concurrency=carried_users(item),
+                cost_per_million_tokens=item.configuration.cost_per_million_tokens,
             )
+            for item in deployment.members
         ],
-        replica=best.replicas,
-        concurrency=carried,
-        ttft=seconds_to_ms(configuration.ttft_s),
-        throughput_per_user=configuration.throughput_per_user,
-        e2e_latency=configuration.e2e_s,
-        error_rate=configuration.error_rate,
-        cost_per_million_tokens=cost,
+        replica=deployment.replicas,
+        concurrency=deployment.users,
+        ttft=seconds_to_ms(deployment.ttft_s),
+        throughput_per_user=deployment.throughput_per_user,
+        e2e_latency=deployment.e2e_s,
+        error_rate=deployment.error_rate,
+        cost_per_million_tokens=deployment.cost_per_million_tokens,
     )
 
 
@@ -136,6 +145,10 @@ def configuration_body(ranked: RankedConfiguration, result: PartResult | None = 
         meets_slo=configuration.meets_slo,
         slo_probability=configuration.slo_probability,
         bound=configuration.bound.value,
+        bound_shares=bound_bodies(configuration.shares),
+        usable_memory_gb=bytes_to_gb(memory.usable_bytes),
+        activation_memory_gb=bytes_to_gb(memory.activation_bytes),
+        overhead_memory_gb=bytes_to_gb(memory.overhead_bytes),
         **_predicted_by(result),
     )
 
@@ -168,7 +181,7 @@ def _placement(ranked: RankedConfiguration) -> list[PlacementBody]:
     ]
 
 
-def _intervals(configuration: Configuration) -> IntervalsBody:
+def _intervals(configuration: Configuration | Deployment) -> IntervalsBody:
     ttft = configuration.ttft_range_s
     return IntervalsBody(
         ttft=RangeBody(p5=seconds_to_ms(ttft.low), p95=seconds_to_ms(ttft.high)),
