@@ -20,6 +20,7 @@ from budsim.core.predictors.protocol import Method
 from budsim.services.connection import KafkaConnection
 
 PREFIX = "BUDSIM_"
+SHIPPED_MODELS = Path(__file__).resolve().parents[1] / "pretrained_models"  # beside the package: in a checkout, and where it is installed
 _SECRET = ("PASSWORD", "TOKEN", "DATABASE_URL")  # never shown in an error
 
 
@@ -64,10 +65,16 @@ class Settings(BaseSettings):
     )
     model_registry_dir: Path = Field(Path("/models"), validation_alias=_lld("MODEL_REGISTRY_DIR"), description="Folder of local models")
     pretrained_models_dir: Path = Field(
-        Path("pretrained_models"),
+        SHIPPED_MODELS,
         validation_alias=AliasChoices("BUDSIM_PRETRAINED_MODELS_DIR", "BENCHMARK_PREDICTOR_MODELS_DIR"),
-        description="Folder of trained regressors",
+        description="Folder of the model set that answers: one's own, or the one that ships",
     )
+    shadow_models: Path | None = Field(None, description="Folder of a second model set, to be tried beside the first")
+    shadow_share: float = Field(
+        1.0, ge=0, le=1, description="Share of the requests whose recommendations both sets predict, for budsim models compare"
+    )
+    ab_share: float = Field(0.0, ge=0, le=1, description="Share of the requests the second model set answers")
+    model_sets_dir: Path | None = Field(None, description="Folder of further model sets, a sub-folder each, that a request may name")
     hub_enabled: bool = Field(True, description="Ask the Hugging Face hub for configs")
     hub_offline: bool = Field(
         False,
@@ -165,6 +172,8 @@ class Settings(BaseSettings):
             )
         if self.kafka_sasl_mechanism and not (self.kafka_username and self.kafka_password):
             raise ValueError("BUDSIM_KAFKA_SASL_MECHANISM needs BUDSIM_KAFKA_USERNAME and BUDSIM_KAFKA_PASSWORD")
+        if self.ab_share > 0 and self.shadow_models is None:
+            raise ValueError(f"BUDSIM_AB_SHARE = {self.ab_share:g} needs BUDSIM_SHADOW_MODELS, the folder of the second model set")
         return self
 
     @property
@@ -292,7 +301,8 @@ def _bounds(field: FieldInfo) -> Iterator[str]:
 
 
 def _default(name: str, field: FieldInfo) -> str:
-    if name == "data_folder":  # differs from user to user
-        return "`budsim` in the user's cache folder"
+    elsewhere = {"data_folder": "`budsim` in the user's cache folder", "pretrained_models_dir": "`pretrained_models` beside the package"}
+    if name in elsewhere:  # differs from one machine to another
+        return elsewhere[name]
     value = field.get_default(call_default_factory=True, validated_data={})
     return "" if value is None or value in ({}, frozenset()) else f"`{value}`"

@@ -132,3 +132,24 @@ def test_source_topics_are_a_comma_list(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_committed_page_of_settings_is_up_to_date() -> None:
     page = ROOT / "docs" / "how-to" / "settings.md"
     assert page.read_text(encoding="utf-8") == settings_markdown(), "run: budsim settings --write docs/how-to/settings.md"
+
+
+def test_the_model_set_that_ships_lies_beside_the_package_wherever_one_stands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_settings().pretrained_models_dir == ROOT / "pretrained_models"
+
+
+def test_a_share_for_the_second_model_set_needs_that_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDSIM_AB_SHARE", "0.1")
+    with pytest.raises(InvalidInput, match=r"BUDSIM_AB_SHARE = 0.1 needs BUDSIM_SHADOW_MODELS"):
+        load_settings()
+    monkeypatch.setenv("BUDSIM_SHADOW_MODELS", "/models/next")
+    assert (load_settings().ab_share, load_settings().shadow_models, load_settings().shadow_share) == (0.1, Path("/models/next"), 1.0)
+
+
+@pytest.mark.parametrize("variable", ["BUDSIM_AB_SHARE", "BUDSIM_SHADOW_SHARE"])
+def test_a_share_lies_between_0_and_1(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDSIM_SHADOW_MODELS", "/models/next")
+    monkeypatch.setenv(variable, "10")
+    with pytest.raises(InvalidInput, match=f"{variable} = '10'"):
+        load_settings()
