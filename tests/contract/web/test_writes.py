@@ -144,3 +144,13 @@ async def test_feedback_sent_again_under_its_key_is_the_same_report(office: Offi
     first, again, other, without = office.store.reports
     assert first == again
     assert len({first, other, without}) == 3
+
+
+async def test_observed_figures_no_deployment_has_are_refused_by_name_and_nothing_is_kept(office: Office):
+    config_id = office.answered(make_request(), "c1").clusters[0].best.configuration.config_id
+    body = {"config_id": config_id, "failed": False, "observed": {"ttft": 9000.0, "e2e_latency": 4.0}}
+    status, refused = await office.call("POST", "/feedback", json=body)
+    assert (status, refused["param"]) == (422, "observed.ttft")
+    assert "observed.ttft = 9000 ms is longer than observed.e2e_latency = 4 s" in refused["message"]
+    assert office.store.reports == []
+    assert (await office.call("POST", "/feedback", json=body | {"observed": {"ttft": 900.0, "e2e_latency": 4.0}}))[0] == 200

@@ -230,3 +230,9 @@ def test_the_doctor_tells_a_bad_setting_and_what_does_not_need_it(
     assert rows["settings"][0] == "wrong"
     assert "BUDSIM_POOL_SIZE = '0'" in rows["settings"][1]
     assert rows["package tables"] == ("ok", "ours")
+
+
+def test_no_command_pays_for_the_trained_models_before_it_needs_them() -> None:
+    script = "import sys, budsim.cli.main; print(sorted({'xgboost', 'scipy.sparse', 'pandas', 'alembic'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
