@@ -8,6 +8,7 @@ from math import ceil, floor, log, sqrt
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import NDArray
 
 IntArray: TypeAlias = NDArray[np.int64]
@@ -19,54 +20,66 @@ Truth: TypeAlias = bool | BoolArray
 
 def where(condition: Truth, yes: Figure, no: Figure) -> Figure:
     """Return `yes` where the condition holds, else `no`."""
-    if isinstance(condition, np.ndarray):
+    if type(condition) is ndarray:
         return np.where(condition, yes, no)
     return yes if condition else no
 
 
 def maximum(one: Figure, other: Figure) -> Figure:
     """Return the larger; what is no number stays none."""
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+    if type(one) is ndarray or type(other) is ndarray:
         return np.asarray(np.maximum(one, other))
     return one if one >= other or one != one else other  # noqa: PLR0124
 
 
 def minimum(one: Figure, other: Figure) -> Figure:
     """Return the smaller; what is no number stays none."""
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+    if type(one) is ndarray or type(other) is ndarray:
         return np.asarray(np.minimum(one, other))
     return one if one <= other or one != one else other  # noqa: PLR0124
 
 
 def rounded_up(value: Figure) -> Figure:
     """Return the least whole number that is not below."""
-    return np.ceil(value) if isinstance(value, np.ndarray) else float(ceil(value))
+    return np.ceil(value) if type(value) is ndarray else float(ceil(value))
 
 
 def rounded_down(value: Figure) -> Figure:
     """Return the largest whole number that is not above."""
-    return np.floor(value) if isinstance(value, np.ndarray) else float(floor(value))
+    return np.floor(value) if type(value) is ndarray else float(floor(value))
 
 
 def square_root(value: Figure) -> Figure:
     """Return the root."""
-    return np.sqrt(value) if isinstance(value, np.ndarray) else sqrt(value)
+    return np.sqrt(value) if type(value) is ndarray else sqrt(value)
 
 
 def logarithm(value: Figure) -> Figure:
     """Return the natural logarithm."""
-    return np.log(value) if isinstance(value, np.ndarray) else log(value)
+    return np.log(value) if type(value) is ndarray else log(value)
 
 
 def column(value: Figure | Truth, count: int) -> FloatArray:
     """Return the value as a column of `count` rows."""
-    if isinstance(value, np.ndarray) and value.shape == (count,):
+    if type(value) is ndarray and value.shape == (count,):
         return np.asarray(value, dtype=np.float64)
-    return np.array([value], dtype=np.float64) if count == 1 else np.full(count, value, dtype=np.float64)
+    return np.full(count, value, dtype=np.float64)
+
+
+def columns(values: Sequence[Figure], count: int) -> list[FloatArray]:
+    """Return each value as a column of `count` rows; of one row, as views of one array, for making an array is what takes time."""
+    if count > 1:
+        return [column(value, count) for value in values]
+    row = np.array([_number(value) for value in values], dtype=np.float64)
+    return [row[index : index + 1] for index in range(len(values))]
 
 
 def table(values: Sequence[Figure], count: int) -> FloatArray:
     """Return the values as columns beside each other, shape (count, len(values))."""
-    if count == 1:
-        return np.array([[value.item() if isinstance(value, np.ndarray) else value for value in values]], dtype=np.float64)
-    return np.column_stack([column(value, count) for value in values])
+    if count > 1:
+        return np.column_stack([column(value, count) for value in values])
+    return np.array([[_number(value) for value in values]], dtype=np.float64)
+
+
+def _number(value: Figure) -> float:
+    return value.item() if isinstance(value, ndarray) else value

@@ -6,6 +6,7 @@ from typing import Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+K = TypeVar("K")
 MOST: Final = 512  # results a function keeps; a model takes some kilobytes
 
 
@@ -18,18 +19,34 @@ def remembered(function: Callable[P, T]) -> Callable[P, T]:
     Args:
         function: Pure, of positional arguments that are never changed.
     """
+    return _of_one(function) if function.__code__.co_argcount == 1 else _of_several(function)
+
+
+def _of_one(function: Callable[..., T]) -> Callable[..., T]:
+    known: dict[int, tuple[object, T]] = {}
+
+    @wraps(function)
+    def answered(value: object) -> T:
+        found = known.get(id(value))
+        return found[1] if found is not None else _kept(known, id(value), value, function(value))
+
+    return answered
+
+
+def _of_several(function: Callable[..., T]) -> Callable[..., T]:
     known: dict[tuple[int, ...], tuple[object, T]] = {}
 
     @wraps(function)
-    def answered(*args: P.args, **kwargs: P.kwargs) -> T:
-        key = tuple(map(id, args))
+    def answered(*values: object) -> T:
+        key = tuple(map(id, values))
         found = known.get(key)
-        if found is not None:
-            return found[1]
-        result = function(*args, **kwargs)
-        if len(known) >= MOST:
-            known.clear()
-        known[key] = (args, result)
-        return result
+        return found[1] if found is not None else _kept(known, key, values, function(*values))
 
     return answered
+
+
+def _kept(known: dict[K, tuple[object, T]], key: K, values: object, result: T) -> T:
+    if len(known) >= MOST:
+        known.clear()
+    known[key] = (values, result)
+    return result

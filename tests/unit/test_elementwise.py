@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from budsim.core.elementwise import column, logarithm, maximum, minimum, rounded_down, rounded_up, square_root, where
+from budsim.core.elementwise import column, columns, logarithm, maximum, minimum, rounded_down, rounded_up, square_root, table, where
 
 NUMBERS = (-1.5, 0.0, 2.0, 7.25, float("nan"), float("inf"))
 
@@ -34,3 +34,14 @@ def test_one_figure_for_all_becomes_a_column():
     kept = np.array([1.0, 2.0])
     assert column(kept, 2) is kept
     assert column(np.array([1, 2]), 2).dtype == np.float64
+
+
+def test_figures_of_one_row_become_columns_of_one_row():
+    one, two = columns([2.5, np.array([3.0])], 1)
+    assert (one.shape, list(one), list(two)) == ((1,), [2.5], [3.0])
+    assert [list(each) for each in columns([2.5, np.array([3.0, 4.0])], 2)] == [[2.5, 2.5], [3.0, 4.0]]
+
+
+def test_figures_stand_beside_each_other_in_a_table():
+    assert table([1.0, np.array([2.0])], 1).tolist() == [[1.0, 2.0]]
+    assert table([1.0, np.array([2.0, 3.0])], 2).tolist() == [[1.0, 2.0], [1.0, 3.0]]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from budsim.core.elementwise import BoolArray, Figure, FloatArray, IntArray
 from budsim.core.model.spec import Precision
+from budsim.core.remembered import remembered
 
 __all__ = ["PRECISION_CODES", "BoolArray", "Candidate", "Candidates", "FloatArray", "IntArray", "Rows", "entry", "evaluated", "row_count"]
 
@@ -112,10 +113,15 @@ def evaluated(formula: Callable[[Rows], T], candidates: Candidates) -> T:
     """
     if len(candidates) == 1:
         try:
-            return formula(candidates.row(0))
+            return formula(_alone(candidates))
         except (ArithmeticError, ValueError):
             return formula(candidates)
     return formula(candidates)
+
+
+@remembered
+def _alone(candidates: Candidates) -> Candidate:
+    return candidates.row(0)
 
 
 _NAMES = tuple(field.name for field in fields(Candidates))

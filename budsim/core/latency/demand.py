@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from budsim.core.elementwise import Figure, minimum
 from budsim.core.engines.candidates import IntArray
 from budsim.core.latency.operators import Work
+from budsim.core.values import light_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Peaks:
     hop_latency_s: Figure
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_value
 class StepDemand:
     """Work, traffic and counts of one decode step, or of a whole prompt, on one device.
 
@@ -66,7 +67,7 @@ class StepDemand:
     sequences: Figure
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_value
 class Demand:
     """One closed loop, or one batch, on each data-parallel rank of a replica.
 

@@ -3,19 +3,20 @@
 All layers are counted: with pipeline stages this is the sum over the stages, which a token passes one after the other.
 """
 
-from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 from budsim.core.elementwise import Figure, logarithm, maximum, minimum, square_root
 from budsim.core.engines.candidates import Rows
 from budsim.core.latency.shape import Experts, shape_of
 from budsim.core.model.kv_cache import kv_bytes_per_sequence
-from budsim.core.model.spec import ModelKind, ModelSpec
+from budsim.core.model.spec import ModelSpec
+from budsim.core.values import light_value
 
 FLOP_PER_WEIGHT: Final = 2.0  # one multiply and one add
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_value
 class Work:
     """Work and traffic of one kind of operator in one step on one device. [FLOP, bytes]"""
 
@@ -24,6 +25,8 @@ class Work:
 
     def times(self, count: Figure) -> "Work":
         """Return the work of so many equal steps."""
+        if self is NO_WORK:
+            return self
         return Work(flop=self.flop * count, moved_bytes=self.moved_bytes * count)
 
     def and_also(self, other: "Work") -> "Work":
@@ -53,10 +56,8 @@ def expert_work(model: ModelSpec, candidates: Rows, tokens: Figure) -> Work:
     Source:
         PHYSICS 4 and 9.
     """
-    work = NO_WORK
-    for experts in shape_of(model).experts:
-        work = work.and_also(_routed_work(experts, candidates, tokens * candidates.data_parallel))
-    return work
+    routed = [_routed_work(experts, candidates, tokens * candidates.data_parallel) for experts in shape_of(model).experts]
+    return NO_WORK if not routed else routed[0] if len(routed) == 1 else reduce(Work.and_also, routed)
 
 
 def _routed_work(experts: Experts, candidates: Rows, met: Figure) -> Work:
@@ -111,7 +112,7 @@ def prefill_attention_work(model: ModelSpec, candidates: Rows, *, prompt: Figure
     flop: Figure = prompt * shape.state_flop
     for reach in shape.prefill:
         back = _windowed(reach.window, prompt)
-        pairs = prompt * back - (0.0 if model.kind is ModelKind.ENCODER else back * back / 2.0)
+        pairs = prompt * back - shape.masked_share * back * back
         flop = flop + FLOP_PER_WEIGHT * reach.width * pairs
     cache = kv_bytes_per_sequence(
         model, tokens=prompt, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes

@@ -1,7 +1,5 @@
 """Continuous batching in steady state: step times → TTFT, TPOT and E2E."""
 
-from dataclasses import dataclass
-
 from budsim.core.elementwise import Figure, Truth, maximum, minimum, rounded_down, rounded_up, where
 from budsim.core.engines.candidates import Rows, entry
 from budsim.core.engines.spec import Scenario
@@ -9,15 +7,17 @@ from budsim.core.latency.case import Case
 from budsim.core.latency.demand import Demand
 from budsim.core.latency.efficiency import Efficiency
 from budsim.core.latency.overheads import Overheads
-from budsim.core.latency.steps import decode_demand, peaks_of, prompt_chunks, prompt_demand
+from budsim.core.latency.shape import shape_of
+from budsim.core.latency.steps import decode_demand, peaks_of, prompt_demand
 from budsim.core.latency.timing import StepTime, attention_s, decode_time, dispatch_s, prompt_time
 from budsim.core.memory.plan import MemoryPlan
 from budsim.core.memory.stages import stage_share
 from budsim.core.model.kv_cache import kv_bytes_per_sequence
+from budsim.core.values import light_value
 from budsim.core.workload import LoadMode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_value
 class Latency:
     """Mean latencies of one replica under its concurrency. [s]"""
 
@@ -32,7 +32,7 @@ class Latency:
     saturated: Truth | None = None  # of an open loop: more requests come than can be answered
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_value
 class PromptCost:
     """What one prompt costs. [s]
 
@@ -76,16 +76,17 @@ def demand_of(scenario: Scenario, candidates: Rows, *, users: Figure, slots: Fig
         PHYSICS 8 and 12: B = min(C, max_num_seqs, KV capacity).
     """
     workload, prompt = scenario.workload, float(scenario.workload.input_tokens)
+    whole = prompt_demand(scenario, candidates, prompt=prompt)
     part = maximum(1.0, minimum(users, slots) / candidates.pipeline_parallel)
     return Demand(
         peaks=peaks_of(scenario),
         decode=decode_demand(scenario, candidates, sequences=part, context=mean_context(scenario)),
-        prompt=prompt_demand(scenario, candidates, prompt=prompt),
+        prompt=whole,
         users=users,
         slots=slots,
         stages=candidates.pipeline_parallel,
         crowd=_crowd(scenario, candidates, users=users, slots=slots),
-        chunks=prompt_chunks(candidates, prompt),
+        chunks=whole.steps,
         step_share=minimum(1.0, prompt / candidates.max_num_batched_tokens),
         output_tokens=float(workload.output_tokens),
         rounds=float(workload.requests_per_user),
@@ -95,7 +96,7 @@ def demand_of(scenario: Scenario, candidates: Rows, *, users: Figure, slots: Fig
 def _crowd(scenario: Scenario, candidates: Rows, *, users: Figure, slots: Figure) -> Figure:
     """Return the sequences whose prompts stand in each other's way."""
     running = minimum(users, slots)
-    if not scenario.model.is_moe:
+    if not shape_of(scenario.model).routed_layers:
         return running
     ranks = candidates.data_parallel
     together = ranks * running if scenario.workload.mode is LoadMode.OPEN_LOOP else minimum(candidates.concurrency, ranks * slots)

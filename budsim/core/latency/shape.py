@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from budsim.core.model.kv_cache import keeps_cache
 from budsim.core.model.parameters import (
     active_expert_share,
     attention_parameters,
@@ -11,7 +12,7 @@ from budsim.core.model.parameters import (
     lm_head_parameters,
 )
 from budsim.core.model.recurrence import state_flop_per_token, state_write_bytes
-from budsim.core.model.spec import AttentionKind, AttentionSpec, FeedForwardSpec, LayerBlock, ModelSpec
+from budsim.core.model.spec import AttentionKind, AttentionSpec, FeedForwardSpec, LayerBlock, ModelKind, ModelSpec
 from budsim.core.model.weights import dense_bytes_per_weight, embedding_bytes_per_weight, linear_bytes_per_weight
 from budsim.core.remembered import remembered
 
@@ -56,6 +57,8 @@ class Shape:
         prefill: Attention of a prompt.
         state_flop: Work of the recurrences for one token. [FLOP]
         state_write_bytes: What one decoded token writes to the states. [bytes]
+        masked_share: Share of the query-key pairs of a prompt that are masked: half of a causal square, none of an encoder's.
+        samples: Whether a prompt ends in a token.
         layers: Layers; `routed_layers` those with experts, `folded_layers` those of latent or linear attention.
     """
 
@@ -68,6 +71,8 @@ class Shape:
     prefill: tuple[Reach, ...]
     state_flop: float
     state_write_bytes: float
+    masked_share: float
+    samples: bool
     layers: int
     routed_layers: int
     folded_layers: int
@@ -90,6 +95,8 @@ def shape_of(model: ModelSpec) -> Shape:
         prefill=_reaches(model, _prefill_width),
         state_flop=sum(block.count * state_flop_per_token(block.attention) for block in blocks),
         state_write_bytes=state_write_bytes(model),
+        masked_share=0.0 if model.kind is ModelKind.ENCODER else 0.5,
+        samples=keeps_cache(model),
         layers=model.layers,
         routed_layers=sum(block.count for block in blocks if block.feed_forward.experts),
         folded_layers=sum(block.count for block in blocks if block.attention.kind is not AttentionKind.GQA),

@@ -17,7 +17,6 @@ from budsim.core.latency.operators import (
 )
 from budsim.core.latency.roofline import dense_lane_of, dense_peak_flop_per_s, lane_of, linear_peak_flop_per_s
 from budsim.core.latency.shape import shape_of
-from budsim.core.model.kv_cache import keeps_cache
 from budsim.core.model.spec import ModelSpec
 from budsim.core.remembered import remembered
 
@@ -91,7 +90,7 @@ def prompt_demand(scenario: Scenario, candidates: Rows, *, prompt: Figure) -> St
         candidates,
         dense=dense_work(model, candidates, each).times(chunks),
         experts=expert_work(model, candidates, each).times(chunks),
-        head=head_work(model, candidates, 1.0) if keeps_cache(model) else NO_WORK,
+        head=head_work(model, candidates, 1.0) if shape_of(model).samples else NO_WORK,
         attention=prefill_attention_work(model, candidates, prompt=prompt, chunks=chunks),
         tokens=each,
         steps=chunks,

@@ -1,11 +1,11 @@
 """AnalyticMemory: weights, KV cache, activations and overhead from the shape, vectorised over candidates."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from budsim.core.elementwise import Figure, column, maximum, minimum, rounded_down, rounded_up, where
+from budsim.core.elementwise import Figure, FloatArray, columns, maximum, minimum, rounded_down, rounded_up, where
 from budsim.core.engines.candidates import Candidates, Rows, evaluated, row_count
 from budsim.core.engines.spec import Scenario
 from budsim.core.hardware.spec import DeviceType
@@ -17,6 +17,7 @@ from budsim.core.memory.plan import MemoryPlan
 from budsim.core.memory.stages import stage_share, stage_weight_bytes
 from budsim.core.model.kv_cache import kv_bytes_per_token
 from budsim.core.units import GB
+from budsim.core.values import light_value
 
 USABLE_SHARE: Final = 0.95  # CONTRACT «Memory, cost»
 SMALL_TOTAL_BYTES: Final = 10.0 * GB  # CONTRACT: up to here the buffer is 1 GB, above it 2 GB
@@ -25,7 +26,7 @@ LARGE_BUFFER_BYTES: Final = 2.0 * GB
 UTILIZATION: Final = 0.9  # vLLM's default gpu_memory_utilization; a CPU engine has no such share
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_value
 class Fixed:
     """What a replica takes before its first token, per device of the fullest stage. [bytes]"""
 
@@ -97,18 +98,33 @@ def plan_of(scenario: Scenario, rows: Rows, *, fixed: Fixed, sequence: Figure) -
     capacity = maximum(0.0, max(large, min(SMALL_TOTAL_BYTES, small)) - fixed.total_bytes)
     held = where(sequence > 0.0, rounded_down(capacity / maximum(sequence, 1.0)), rows.max_num_seqs)
     token = kv_bytes_per_token(scenario.model, tensor_parallel=rows.tensor_parallel, bytes_per_value=rows.kv_width_bytes)
-    count = row_count(rows)
+    figures = (
+        fixed.weights_bytes,
+        needed,
+        capacity,
+        fixed.activation_bytes,
+        fixed.overhead_bytes,
+        total,
+        usable,
+        held * rows.data_parallel,
+        stage_share(scenario.model, rows, token),
+    )
+    return _table_of(columns(figures, row_count(rows)))
+
+
+def _table_of(column: Sequence[FloatArray]) -> MemoryPlan:
+    weights, needed, capacity, activation, overhead, total, usable, held, token = column
     return MemoryPlan(
-        weights_bytes=column(fixed.weights_bytes, count),
-        kv_needed_bytes=column(needed, count),
-        kv_capacity_bytes=column(capacity, count),
-        activation_bytes=column(fixed.activation_bytes, count),
-        overhead_bytes=column(fixed.overhead_bytes, count),
-        total_bytes=column(total, count),
-        usable_bytes=column(usable, count),
-        fits=column(total, count) < usable,
-        max_concurrency=column(held * rows.data_parallel, count).astype(np.int64),
-        kv_bytes_per_token=column(stage_share(scenario.model, rows, token), count),
+        weights_bytes=weights,
+        kv_needed_bytes=needed,
+        kv_capacity_bytes=capacity,
+        activation_bytes=activation,
+        overhead_bytes=overhead,
+        total_bytes=total,
+        usable_bytes=usable,
+        fits=total < usable,
+        max_concurrency=held.astype(np.int64),
+        kv_bytes_per_token=token,
     )
 
 

@@ -1,13 +1,13 @@
 """MemoryPlan: where the bytes of one device go, for arrays of candidates."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from budsim.core.engines.candidates import BoolArray, Candidates, FloatArray, IntArray
 from budsim.core.engines.spec import Scenario
+from budsim.core.values import light_value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_value
 class MemoryPlan:
     """Columns of shape (n,), per device of the fullest stage unless said. [bytes]
 

@@ -36,6 +36,7 @@ class Stored:
         heavier_end: The larger of the two.
         rest: What stands outside layers and ends.
         rotary: Table of positions.
+        depth: Layers, at least 1.
     """
 
     experts: float
@@ -47,6 +48,7 @@ class Stored:
     heavier_end: float
     rest: float
     rotary: float
+    depth: int
 
 
 def stage_weight_bytes(model: ModelSpec, rows: Rows) -> Figure:
@@ -68,7 +70,7 @@ def stage_weight_bytes(model: ModelSpec, rows: Rows) -> Figure:
 
 def stage_share(model: ModelSpec, rows: Rows, whole: Figure) -> Figure:
     """Return the part of a sum over all layers that the stage with most layers has."""
-    layers = max(1, model.layers)
+    layers = _stored(model).depth
     return whole * rounded_up(layers / rows.pipeline_parallel) / layers
 
 
@@ -99,6 +101,7 @@ def _stored(model: ModelSpec) -> Stored:
         heavier_end=max(ends),
         rest=weight_bytes(model) - layers - sum(ends),
         rotary=rotary_bytes(model),
+        depth=max(1, model.layers),
     )
 
 

@@ -1,16 +1,14 @@
 """What bounds a candidate: the shares of its latency, by what takes them."""
 
-from typing import Final
-
-import numpy as np
+from typing import Final, TypeAlias
 
 from budsim.core.elementwise import Figure, FloatArray, IntArray, maximum, minimum, table, where
 from budsim.core.engines.candidates import Rows, entry, row_count
 from budsim.core.latency.scheduler import Latency
 from budsim.core.latency.timing import StepTime
 from budsim.core.memory.plan import MemoryPlan
-from budsim.core.predictors.protocol import BOUND_CODES, Bound
 
+Parts: TypeAlias = tuple[Figure, Figure, Figure, Figure]  # computing, moving, communication, overhead [s]
 _LEAST_S: Final = 1e-12  # keeps shares of an empty latency finite [s]
 
 
@@ -29,32 +27,29 @@ def bound_shares(rows: Rows, plan: MemoryPlan, latency: Latency, *, output_token
     """
     waiting = minimum(latency.queue_s, latency.e2e_s)
     starved = entry(plan.max_concurrency, rows) < rows.max_num_seqs
-    times = _served(latency, waiting, output_tokens)
-    times[Bound.QUEUE], times[Bound.KV_CAPACITY] = where(starved, 0.0, waiting), where(starved, waiting, 0.0)
-    total = maximum(sum(times.values()), _LEAST_S)
-    return table([times[bound] / total for bound in BOUND_CODES], row_count(rows))
+    compute, bandwidth, communication, overhead = _served(latency, waiting, output_tokens)
+    capacity, queue = where(starved, waiting, 0.0), where(starved, 0.0, waiting)
+    total = maximum(compute + bandwidth + communication + overhead + capacity + queue, _LEAST_S)
+    times = (compute, bandwidth, capacity, communication, queue, overhead)  # in the order of BOUND_CODES
+    return table([time / total for time in times], row_count(rows))
 
 
 def largest_share(shares: FloatArray) -> IntArray:
     """Return the bound of the largest share as codes of BOUND_CODES, shape (n,)."""
-    return np.asarray(np.argmax(shares, axis=1), dtype=np.int64)
+    return np.asarray(shares.argmax(axis=1))
 
 
-def _served(latency: Latency, waiting: Figure, output_tokens: int) -> dict[Bound, Figure]:
-    """Return the time of decode steps and prompts, less the waiting, by bound. [s]"""
+def _served(latency: Latency, waiting: Figure, output_tokens: int) -> Parts:
+    """Return the time of decode steps and prompts, less the waiting. [s]"""
     steps = max(0.0, output_tokens - 1.0)
     spent = maximum(0.0, latency.e2e_s - waiting)
     decoding = minimum(spent, steps * latency.tpot_s * (1.0 - latency.prefill_share))
-    decode, prompt = _parts(latency.step), _parts(latency.prompt)
-    return {bound: decode[bound] * decoding + prompt[bound] * (spent - decoding) for bound in decode}
+    decode, prompt = _parts(latency.step, decoding), _parts(latency.prompt, spent - decoding)
+    return decode[0] + prompt[0], decode[1] + prompt[1], decode[2] + prompt[2], decode[3] + prompt[3]
 
 
-def _parts(step: StepTime) -> dict[Bound, Figure]:
-    """Return the shares of a step by bound."""
-    computing, whole = step.compute_s >= step.bandwidth_s, maximum(step.total_s, _LEAST_S)
-    return {
-        Bound.COMPUTE: where(computing, step.operators_s, 0.0) / whole,
-        Bound.BANDWIDTH: where(computing, 0.0, step.operators_s) / whole,
-        Bound.COMMUNICATION: step.communication_s / whole,
-        Bound.OVERHEAD: step.overhead_s / whole,
-    }
+def _parts(step: StepTime, time: Figure) -> Parts:
+    """Return a time split as a step is."""
+    computing, each = step.compute_s >= step.bandwidth_s, time / maximum(step.total_s, _LEAST_S)
+    operators = step.operators_s * each
+    return where(computing, operators, 0.0), where(computing, 0.0, operators), step.communication_s * each, step.overhead_s * each

@@ -1,8 +1,10 @@
 """HeuristicPredictor: the analytic model behind the Predictor protocol."""
 
+from itertools import chain
+
 import numpy as np
 
-from budsim.core.elementwise import column
+from budsim.core.elementwise import column, columns
 from budsim.core.engines.candidates import Candidates, Rows, evaluated, row_count
 from budsim.core.engines.spec import Scenario
 from budsim.core.latency.case import Case
@@ -16,7 +18,7 @@ from budsim.core.memory.plan import MemoryModel, MemoryPlan
 from budsim.core.model.spec import ModelKind
 from budsim.core.predictors.bounds import bound_shares, largest_share
 from budsim.core.predictors.intervals import bands_of
-from budsim.core.predictors.protocol import Method, Predictions
+from budsim.core.predictors.protocol import Interval, Method, Predictions
 from budsim.core.workload import LoadMode
 
 
@@ -48,23 +50,29 @@ class HeuristicPredictor:
         return evaluated(lambda rows: self._predictions(scenario, rows, plan), candidates)
 
     def _predictions(self, scenario: Scenario, rows: Rows, plan: MemoryPlan) -> Predictions:
-        latency, count = _latency(self._constants.case(scenario, rows), plan), row_count(rows)
+        latency, bands, count = _latency(self._constants.case(scenario, rows), plan), bands_of(scenario, self._constants), row_count(rows)
         shares = bound_shares(rows, plan, latency, output_tokens=scenario.workload.output_tokens)
-        bands, saturated = bands_of(scenario, self._constants), latency.saturated
-        ttft, tpot, e2e = column(latency.ttft_s, count), column(latency.tpot_s, count), column(latency.e2e_s, count)
-        throughput = column(scenario.workload.output_tokens / latency.e2e_s, count)
+        throughput = scenario.workload.output_tokens / latency.e2e_s
+        ranges = (
+            bands.ttft.around(latency.ttft_s),
+            bands.tpot.around(latency.tpot_s),
+            bands.e2e.around(latency.e2e_s),
+            bands.throughput.around(throughput),
+        )
+        figures = columns([latency.ttft_s, latency.tpot_s, latency.e2e_s, throughput, *chain(*ranges)], count)
+        intervals = [Interval(low=low, high=high) for low, high in zip(figures[4::2], figures[5::2], strict=True)]
         return Predictions(
-            ttft_s=ttft,
-            tpot_s=tpot,
-            e2e_s=e2e,
-            throughput_per_user=throughput,
+            ttft_s=figures[0],
+            tpot_s=figures[1],
+            e2e_s=figures[2],
+            throughput_per_user=figures[3],
             bound=largest_share(shares),
             shares=shares,
-            ttft_interval_s=bands.ttft.around(ttft),
-            throughput_interval=bands.e2e.inverse().around(throughput),
-            e2e_interval_s=bands.e2e.around(e2e),
-            tpot_interval_s=bands.tpot.around(tpot),
-            saturated=None if saturated is None else column(saturated, count).astype(np.bool_),
+            ttft_interval_s=intervals[0],
+            tpot_interval_s=intervals[1],
+            e2e_interval_s=intervals[2],
+            throughput_interval=intervals[3],
+            saturated=None if latency.saturated is None else column(latency.saturated, count).astype(np.bool_),
         )
 
 

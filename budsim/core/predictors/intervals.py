@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
-from budsim.core.engines.candidates import FloatArray
+from budsim.core.elementwise import Figure
 from budsim.core.engines.spec import EngineKind, EngineProfile, Scenario
 from budsim.core.hardware.spec import Accelerator, DeviceType
 from budsim.core.latency.constants import Constants
 from budsim.core.latency.proxied import API_SPREAD
 from budsim.core.model.spec import ModelSpec
-from budsim.core.predictors.protocol import Interval
 from budsim.core.remembered import remembered
 
 
@@ -20,9 +19,9 @@ class Band:
     low: float
     high: float
 
-    def around(self, predicted: FloatArray) -> Interval:
-        """Return the interval of each prediction."""
-        return Interval(low=predicted * self.low, high=predicted * self.high)
+    def around(self, predicted: Figure) -> tuple[Figure, Figure]:
+        """Return the quantiles of each prediction."""
+        return predicted * self.low, predicted * self.high
 
     def inverse(self) -> "Band":
         """Return the band of the reciprocal: a rate from a time."""
@@ -40,6 +39,11 @@ class Bands:
     ttft: Band
     tpot: Band
     e2e: Band
+
+    @property
+    def throughput(self) -> Band:
+        """Band of output tokens over E2E."""
+        return self.e2e.inverse()
 
 
 # PHYSICS «What accuracy is known to be possible»: ×/÷1.8 where the data does not reach; TTFT wider in the same measure

@@ -1,11 +1,11 @@
 """Predictor: candidates in, predictions out, a whole batch at a time."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from budsim.core.engines.candidates import BoolArray, Candidates, FloatArray, IntArray
 from budsim.core.engines.spec import Scenario
+from budsim.core.values import light_value
 
 
 class Method(StrEnum):
@@ -29,7 +29,7 @@ class Bound(StrEnum):
 BOUND_CODES: tuple[Bound, ...] = tuple(Bound)  # a code is an index into this
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_value
 class Interval:
     """5 % and 95 % quantiles, shape (n,) each."""
 
@@ -37,7 +37,7 @@ class Interval:
     high: FloatArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_value
 class Predictions:
     """Columns of shape (n,).
 
