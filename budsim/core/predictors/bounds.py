@@ -36,7 +36,8 @@ def bound_shares(rows: Rows, plan: MemoryPlan, latency: Latency, *, output_token
 
 def largest_share(shares: FloatArray) -> IntArray:
     """Return the bound of the largest share as codes of BOUND_CODES, shape (n,)."""
-    return np.asarray(shares.argmax(axis=1))
+    codes: IntArray = shares.argmax(axis=1)
+    return codes
 
 
 def _served(latency: Latency, waiting: Figure, output_tokens: int) -> Parts:
