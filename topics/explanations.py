@@ -46,9 +46,11 @@ class ExplanationBody(WireModel):
 
 
 class ChangeBody(WireModel):
-    """One change that is enough by itself, judged by the predictor that answered.
+    """One change that is enough by itself, all else as it was asked.
 
-    `field` is what to change: a field of the request, in its unit, or `devices` for free devices of the type, `per_node` of them on a node.
+    `field` is what to change: a field of the request in its unit, `devices` for free devices of the type, `per_node` of them on a node, or
+    `device_memory_gb`. `value` is a format of weights. `judged_by` prediction: the target is then carried within every SLO; memory: one
+    user then fits.
     """
 
     field: str
@@ -56,4 +58,5 @@ class ChangeBody(WireModel):
     needed: float | None = None
     value: str | None = None
     per_node: int | None = None
+    judged_by: str
     sentence: str

@@ -3,7 +3,7 @@
 from budsim.core.ranking.explanation import Comparison, Explanation, Margin, Objective
 from budsim.core.search.change import Change, ChangeKind
 from budsim.core.search.part import BoundShare
-from budsim.core.units import seconds_to_ms
+from budsim.core.units import bytes_to_gb, seconds_to_ms
 from topics.explanations import BoundShareBody, ChangeBody, ComparisonBody, ExplanationBody, MarginBody
 
 
@@ -24,16 +24,26 @@ def bound_bodies(shares: tuple[BoundShare, ...]) -> list[BoundShareBody]:
 
 def change_body(change: Change) -> ChangeBody:
     """Return a change in the units of the field it changes."""
-    in_ms = change.kind is ChangeKind.TTFT
-    asked, needed = (seconds_to_ms(value) if in_ms else value for value in (change.asked, change.needed))
+    asked, needed = _at_the_edge(change.kind, change.asked), _at_the_edge(change.kind, change.needed)
     return ChangeBody(
         field=change.kind.value,
         asked=asked or None,
         needed=needed or None,
         value=change.weight_format or None,
         per_node=change.per_node or None,
+        judged_by=change.judged_by.value,
         sentence=change.sentence,
     )
+
+
+def _at_the_edge(kind: ChangeKind, value: float) -> float:
+    match kind:
+        case ChangeKind.TTFT:
+            return seconds_to_ms(value)
+        case ChangeKind.DEVICE_MEMORY:
+            return bytes_to_gb(value)
+        case _:
+            return value
 
 
 def _margin(margin: Margin) -> MarginBody:

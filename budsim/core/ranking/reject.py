@@ -8,9 +8,10 @@ from budsim.core.errors import BudSimError, DoesNotFit, NoCompatibleEngine, Simu
 from budsim.core.ranking.cluster import Offer
 from budsim.core.ranking.compare import what_runs
 from budsim.core.ranking.deployment import Deployment
-from budsim.core.ranking.nearest import in_words, nearest
+from budsim.core.ranking.nearest import nearest
 from budsim.core.ranking.placement import target_users
 from budsim.core.ranking.recommendation import Failure, MissingPart, RankedConfiguration, Rejection
+from budsim.core.search.change import in_words
 from budsim.core.search.part import Part, PartResult, PartStatus
 
 TARGET_NOT_CARRIED: Final = "target_not_carried"

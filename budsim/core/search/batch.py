@@ -16,7 +16,7 @@ from budsim.core.search.fitness import Fitness, judge, order
 from budsim.core.search.infeasible import infeasible, no_layout, nothing_fits
 from budsim.core.search.pareto import front
 from budsim.core.search.part import Part, PartResult, PartStatus, SearchTask
-from budsim.core.search.remedy import smallest_change
+from budsim.core.search.remedy import smallest_changes
 from budsim.core.search.space import replicas_held_each, scenario_of
 
 MAX_PARETO: Final = 10  # points of the front that travel with a result: about 1 kB each
@@ -46,7 +46,7 @@ def refusal(task: SearchTask, batch: Admitted, memory: MemoryModel) -> PartResul
     if not len(batch.candidates):
         return no_layout(task.part)
     if not batch.plan.fits.any():
-        return nothing_fits(task.part, batch.candidates, batch.plan, remedy=smallest_change(task.part, memory))
+        return nothing_fits(task.part, batch.candidates, batch.plan, changes=smallest_changes(task.part, memory))
     return all_barred(task.part, PartResult(part_id=task.part.part_id, status=PartStatus.INFEASIBLE, excluded=batch.excluded))
 
 

@@ -1,5 +1,6 @@
-"""Change: one thing that, asked or offered otherwise, would make a request fit. Each was judged by the predictor that answered."""
+"""Change: one thing that, asked or offered otherwise, would make a request fit."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,6 +15,15 @@ class ChangeKind(StrEnum):
     THROUGHPUT = "target_throughput_per_user"  # [tokens/s]
     E2E = "target_e2e_latency"  # [s]
     QUANTIZATION = "quantization_type"
+    TOKENS = "input_tokens"  # and the output in the same proportion
+    DEVICE_MEMORY = "device_memory_gb"  # [bytes]
+
+
+class JudgedBy(StrEnum):
+    """Who says that a change is enough, and for what."""
+
+    PREDICTION = "prediction"  # the target is then carried within every SLO
+    MEMORY = "memory"  # one user then fits; how fast and how many was not looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +45,7 @@ class Change:
     weight_format: str = ""
     sentence: str
     per_node: int = 0
+    judged_by: JudgedBy = JudgedBy.PREDICTION
 
     @property
     def distance(self) -> float:
@@ -42,3 +53,8 @@ class Change:
         if self.asked <= 0.0 or self.needed <= 0.0:
             return 2.0
         return max(self.needed / self.asked, self.asked / self.needed)
+
+
+def in_words(changes: Iterable[Change]) -> str:
+    """Return changes as one sentence of alternatives."""
+    return ", or ".join(change.sentence for change in changes)

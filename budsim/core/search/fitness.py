@@ -49,21 +49,18 @@ def judge(part: Part, candidates: Candidates, predictions: Predictions, *, max_r
         predictions: Their figures, in the same order; finite.
         max_replicas: Replicas of each candidate the group holds, shape (n,).
     """
-    targets = _targets(part.workload, predictions.e2e_s)
+    targets = target_users(part.workload, predictions.e2e_s)
     replicas = np.minimum(-(-targets // candidates.concurrency), max_replicas)
-    meets = meets_means(part.slo, predictions)
-    if part.slo.min_probability > MEAN_SUFFICES:
-        meets &= slo_probability(part.slo, predictions) >= part.slo.min_probability
     return Fitness(
         error_rate=error_rate(part.slo, predictions),
-        meets_slo=meets,
+        meets_slo=meets_slos(part.slo, predictions),
         cost_per_million_tokens=_cost(part, candidates, predictions),
         replicas=replicas,
         uncarried=np.maximum(0.0, 1.0 - replicas * candidates.concurrency / targets),
     )
 
 
-def _targets(workload: Workload, e2e_s: FloatArray) -> IntArray:
+def target_users(workload: Workload, e2e_s: FloatArray) -> IntArray:
     """Return `target_concurrency` of every latency, shape (n,)."""
     if workload.request_rate_per_s is None:
         return np.full(len(e2e_s), workload.concurrency or 1, dtype=np.int64)
@@ -89,6 +86,14 @@ def error_rate(slo: Slo, predictions: Predictions) -> FloatArray:
     """
     shortfalls = [np.maximum(0.0, excess) for excess in _excesses(slo, predictions)]
     return np.clip(np.mean(shortfalls, axis=0), 0.0, 1.0) if shortfalls else np.zeros_like(predictions.e2e_s)
+
+
+def meets_slos(slo: Slo, predictions: Predictions) -> BoolArray:
+    """Return whether every SLO is met as asked: by the mean, or with a probability that is higher than the mean's, shape (n,)."""
+    meets = meets_means(slo, predictions)
+    if slo.min_probability > MEAN_SUFFICES:
+        meets &= slo_probability(slo, predictions) >= slo.min_probability
+    return meets
 
 
 def meets_means(slo: Slo, predictions: Predictions) -> BoolArray:

@@ -1,12 +1,18 @@
 """Parts of which nothing is left: why, with numbers, and what would help."""
 
+from dataclasses import replace
+from typing import Final
+
 import numpy as np
 
 from budsim.core.engines.candidates import Candidates
 from budsim.core.memory.plan import MemoryPlan
 from budsim.core.model.spec import ModelKind
+from budsim.core.search.change import Change, in_words
 from budsim.core.search.part import Part, PartResult, PartStatus
 from budsim.core.units import bytes_to_gb
+
+_SMALLER_MODEL: Final = "choose a smaller model, or a device with more memory: neither shorter requests nor 4-bit weights are enough"
 
 
 def too_long(part: Part) -> PartResult | None:
@@ -36,7 +42,7 @@ def no_layout(part: Part) -> PartResult:
     return infeasible(part, reason, remedy="offer at least one free, whole device of this type")
 
 
-def nothing_fits(part: Part, candidates: Candidates, plan: MemoryPlan, *, remedy: str) -> PartResult:
+def nothing_fits(part: Part, candidates: Candidates, plan: MemoryPlan, *, changes: tuple[Change, ...]) -> PartResult:
     """Return the refusal of a part whose least hungry candidate is still too large."""
     least = int(np.argmin(plan.total_bytes - plan.usable_bytes))
     row = candidates.row(least)
@@ -46,7 +52,7 @@ def nothing_fits(part: Part, candidates: Candidates, plan: MemoryPlan, *, remedy
         f"PP={row.pipeline_parallel} for {row.concurrency} user(s) of {part.workload.sequence_tokens} tokens; "
         f"{part.group.device_name} in {part.group.cluster_id} has {usable:.1f} GB usable"
     )
-    return infeasible(part, reason, remedy=remedy)
+    return replace(infeasible(part, reason, remedy=in_words(changes) or _SMALLER_MODEL), changes=changes)
 
 
 def infeasible(part: Part, reason: str, *, remedy: str) -> PartResult:

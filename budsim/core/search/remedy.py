@@ -10,6 +10,7 @@ from budsim.core.engines.knobs import default_candidates
 from budsim.core.memory.plan import MemoryModel
 from budsim.core.model.quantize import quantize
 from budsim.core.model.spec import ModelKind
+from budsim.core.search.change import Change, ChangeKind, JudgedBy
 from budsim.core.search.part import Layout, Part
 from budsim.core.search.space import divides, layouts_for, may_split, scenario_of
 from budsim.core.units import GB
@@ -20,53 +21,50 @@ LARGER_GROUPS: Final = (2, 4, 8, 16)  # devices on one node that are tried, TP o
 MEMORY_CLASSES_GB: Final = (16, 24, 32, 48, 64, 80, 96, 141, 192, 288)  # accelerators sold, data sheets of their vendors
 
 
-def smallest_change(part: Part, memory: MemoryModel) -> str:
+def smallest_changes(part: Part, memory: MemoryModel) -> tuple[Change, ...]:
     """Return what to change so that one replica with one user fits: the least on this hardware, and the least of other hardware.
 
     Args:
         part: A part of which nothing fits.
         memory: Judges every proposal.
     """
-    proposals = [
-        next(found, "") for found in (_shorter(part, memory), _quantized(part, memory), _more_devices(part, memory), _larger(part, memory))
-    ]
-    told = [proposal for proposal in proposals if proposal]
-    return (
-        ", or ".join(told)
-        if told
-        else "choose a smaller model, or a device with more memory: neither shorter requests nor 4-bit weights are enough"
-    )
+    kinds = (_shorter(part, memory), _quantized(part, memory), _more_devices(part, memory), _larger(part, memory))
+    return tuple(replace(change, judged_by=JudgedBy.MEMORY) for kind in kinds if (change := next(kind, None)))
 
 
-def _shorter(part: Part, memory: MemoryModel) -> Iterator[str]:
+def _shorter(part: Part, memory: MemoryModel) -> Iterator[Change]:
     for share in SHORTER:
         load = part.workload
         lengths = (max(1, int(load.input_tokens * share)), max(1, int(load.output_tokens * share)))
         workload = replace(load, input_tokens=lengths[0], output_tokens=lengths[1])
         layout = _fitting(replace(part, workload=workload), memory, layouts_for(part))
         if layout is not None:
-            yield f"ask for {lengths[0]} input + {lengths[1]} output tokens or fewer (fits at {_words(layout)})"
+            sentence = f"ask for {lengths[0]} input + {lengths[1]} output tokens or fewer (fits at {_words(layout)})"
+            yield Change(kind=ChangeKind.TOKENS, asked=float(load.input_tokens), needed=float(lengths[0]), sentence=sentence)
 
 
-def _quantized(part: Part, memory: MemoryModel) -> Iterator[str]:
+def _quantized(part: Part, memory: MemoryModel) -> Iterator[Change]:
     if part.model.quantization is not None or part.model.kind is ModelKind.PROPRIETARY:
         return
     for method in QUANTIZATIONS:
         layout = _fitting(replace(part, model=quantize(part.model, method)), memory, layouts_for(part))
         if layout is not None:
-            yield f"quantise the weights to {method} (fits at {_words(layout)})"
+            sentence = f"quantise the weights to {method} (fits at {_words(layout)})"
+            yield Change(kind=ChangeKind.QUANTIZATION, weight_format=method, sentence=sentence)
 
 
-def _more_devices(part: Part, memory: MemoryModel) -> Iterator[str]:
+def _more_devices(part: Part, memory: MemoryModel) -> Iterator[Change]:
     if not may_split(part):
         return
     for devices in LARGER_GROUPS:
         layout = Layout(tensor_parallel=devices, pipeline_parallel=1)
         if divides(part.model, layout) and _fitting(part, memory, (layout,)) is not None:
-            yield f"offer {devices} × {part.group.device_name} free on one node (fits at {_words(layout)})"
+            sentence = f"offer {devices} × {part.group.device_name} free on one node (fits at {_words(layout)})"
+            asked = float(part.group.total_devices)
+            yield Change(kind=ChangeKind.DEVICES, asked=asked, needed=float(devices), per_node=devices, sentence=sentence)
 
 
-def _larger(part: Part, memory: MemoryModel) -> Iterator[str]:
+def _larger(part: Part, memory: MemoryModel) -> Iterator[Change]:
     for size_gb in MEMORY_CLASSES_GB:
         size_bytes = float(size_gb * GB)
         if size_bytes > part.group.memory_bytes:
@@ -74,7 +72,8 @@ def _larger(part: Part, memory: MemoryModel) -> Iterator[str]:
             group = replace(part.group, accelerator=accelerator, memory_bytes=size_bytes)
             layout = _fitting(replace(part, group=group), memory, layouts_for(part))
             if layout is not None:
-                yield f"use devices of {size_gb} GB (fits at {_words(layout)})"
+                sentence = f"use devices of {size_gb} GB (fits at {_words(layout)})"
+                yield Change(kind=ChangeKind.DEVICE_MEMORY, asked=part.group.memory_bytes, needed=size_bytes, sentence=sentence)
 
 
 def _fitting(part: Part, memory: MemoryModel, layouts: tuple[Layout, ...]) -> Layout | None:

@@ -8,6 +8,7 @@ from budsim.core.memory.plan import MemoryModel
 from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.search.beside import predictions_beside
 from budsim.core.search.choice import Predictors, choose
+from budsim.core.search.counterfactual import changes_for
 from budsim.core.search.part import PartResult, SearchTask
 from budsim.core.search.strategy import find
 
@@ -23,7 +24,8 @@ def search(task: SearchTask, predictors: Predictors, memory: MemoryModel) -> Par
     choice = choose(task.part, predictors)
     result = find(task, choice.predictor, memory)
     beside = predictions_beside(task.part, result, choice.beside) if choice.beside else ()
-    return replace(result, method_note=choice.note, beside=beside)
+    changes = changes_for(task, result, choice.predictor, memory)
+    return replace(result, method_note=choice.note, beside=beside, changes=changes)
 
 
 def search_in_process(task: SearchTask) -> PartResult:

@@ -11,7 +11,6 @@ from budsim.core.search.configuration import config_id, gpu_memory_utilization
 from budsim.core.search.direct import direct_search
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.part import PartResult, PartStatus, SearchTask
-from budsim.core.search.remedy import smallest_change
 from budsim.core.search.space import layouts_for
 from budsim.core.slo import Slo
 from tests.support.search_fakes import GB, FakeMemory, FakePredictor, as_out_of_memory, make_entry, make_group, make_load, make_part
@@ -113,7 +112,10 @@ def test_a_part_that_fits_nowhere_is_told_its_numbers_and_changes_that_fit():
 
 def test_when_no_change_helps_the_remedy_says_so():
     part = make_part(group=make_group(nodes=(1,), memory_gb=24))
-    assert "choose a smaller model" in smallest_change(part, FakeMemory(weights_bytes=1e15))
+    refused = narrow(part, (), FakeMemory(weights_bytes=1e15), now_s=0.0)
+    assert isinstance(refused, PartResult)
+    assert "choose a smaller model" in refused.remedy
+    assert refused.changes == ()
 
 
 def test_a_sequence_longer_than_the_context_is_refused_with_both_lengths():
