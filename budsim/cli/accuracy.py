@@ -18,7 +18,7 @@ from budsim.core.latency.kernels import shares_from
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.predictors.protocol import Method, Predictor
-from budsim.services.accuracy.capacity import RoomForWhatRan
+from budsim.services.accuracy.capacity import MemoryOfWhatRan
 from budsim.services.accuracy.predict import predict_rows
 from budsim.services.accuracy.rows import read_row
 from budsim.services.accuracy.runs import Models
@@ -86,7 +86,7 @@ def calibrate(
 
 def _predictor(method: Method) -> Predictor:
     if method is Method.HEURISTIC:
-        return HeuristicPredictor(memory=RoomForWhatRan(AnalyticMemory()), constants=shipped_constants())
+        return HeuristicPredictor(memory=MemoryOfWhatRan(AnalyticMemory()), constants=shipped_constants())
     raise Unavailable(f"no trained {method} is installed", param="method", remedy="use --method heuristic")
 
 

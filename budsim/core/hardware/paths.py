@@ -1,20 +1,22 @@
 """The link between two devices, from the topology: bridge or NVLink, PCIe, sockets, nodes."""
 
 from dataclasses import dataclass
+from math import inf
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from budsim.core.elementwise import Figure, where
 from budsim.core.hardware.placement import ReplicaPlacement, StagePlacement
 from budsim.core.hardware.spec import Accelerator, Link
+
+DEVICES_PER_NODE: Final = 8  # of HGX and OAM boards; a larger NVLink domain says so itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkColumns:
-    """One link for each of n candidates, both of shape (n,)."""
+    """The link of one candidate, or one for each of n. [bytes/s, s]"""
 
-    bandwidth_bytes_per_s: NDArray[np.float64]
-    latency_s: NDArray[np.float64]
+    bandwidth_bytes_per_s: Figure
+    latency_s: Figure
 
 
 def link_within_node(accelerator: Accelerator, *, devices: int) -> Link:
@@ -31,13 +33,23 @@ def link_within_node(accelerator: Accelerator, *, devices: int) -> Link:
     return accelerator.intra_node if joined is None or beyond is None or devices <= joined else beyond
 
 
-def links_within_node(accelerator: Accelerator, devices: NDArray[np.int64]) -> LinkColumns:
-    """Return `link_within_node` for each of n sizes, shape (n,)."""
+def links_within_node(accelerator: Accelerator, devices: Figure) -> LinkColumns:
+    """Return `link_within_node` for each of n sizes."""
     inside, beyond = accelerator.intra_node, accelerator.beyond or accelerator.intra_node
-    is_inside = devices <= (accelerator.joined_devices or np.inf)
+    is_inside = devices <= (accelerator.joined_devices or inf)
     return LinkColumns(
-        bandwidth_bytes_per_s=np.where(is_inside, inside.bandwidth_bytes_per_s, beyond.bandwidth_bytes_per_s),
-        latency_s=np.where(is_inside, inside.latency_s, beyond.latency_s),
+        bandwidth_bytes_per_s=where(is_inside, inside.bandwidth_bytes_per_s, beyond.bandwidth_bytes_per_s),
+        latency_s=where(is_inside, inside.latency_s, beyond.latency_s),
+    )
+
+
+def links_of_groups(accelerator: Accelerator, devices: Figure) -> LinkColumns:
+    """Return the slowest link of groups of n sizes: within a node, or between two where a group is larger than node and domain."""
+    inside, between = links_within_node(accelerator, devices), accelerator.inter_node
+    fits = devices <= max(DEVICES_PER_NODE, accelerator.joined_devices or 0)
+    return LinkColumns(
+        bandwidth_bytes_per_s=where(fits, inside.bandwidth_bytes_per_s, between.bandwidth_bytes_per_s),
+        latency_s=where(fits, inside.latency_s, between.latency_s),
     )
 
 

@@ -31,11 +31,12 @@ FACTORS: Final = (
     "attention_bandwidth",
     "reduce_bandwidth",
 )
+PASSES: Final = ("passes", "routed_passes")
 LAYER_COSTS: Final = ("per_layer_s", "per_routed_layer_s", "per_folded_layer_s", "per_reduce_s", "per_chunk_layer_s")
 ENGINE_COSTS: Final = ("per_step_s", "per_sequence_s", "per_request_s", "per_user_s", "start_burst")
 # SGLang without --enable-mixed-chunk and TGI stop decoding for prompts (their schedulers); what is not known is taken to mix
 SEPARATE_PREFILL: Final = frozenset({"sglang", "tgi"})
-FIELDS: Final = FACTORS + LAYER_COSTS + ENGINE_COSTS
+FIELDS: Final = FACTORS + PASSES + LAYER_COSTS + ENGINE_COSTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ def combined(values: Mapping[str, Figure], kernels: KernelShares, *, prefill_apa
         attention_compute=_share(values["attention_compute"] * kernels.attention_compute),
         attention_bandwidth=_share(values["attention_bandwidth"] * kernels.attention_bandwidth),
         reduce_bandwidth=_share(values["reduce_bandwidth"] * kernels.reduce_bandwidth),
-        **{name: values[name] for name in LAYER_COSTS},
+        **{name: values[name] for name in PASSES + LAYER_COSTS},
     )
     return efficiency, Overheads(**{name: values[name] for name in ENGINE_COSTS}, prefill_apart=prefill_apart)
 

@@ -28,8 +28,6 @@ class Peaks:
     bytes_per_s: Figure
     dense_lane: int | IntArray
     expert_lane: int | IntArray
-    link_bytes_per_s: Figure
-    link_latency_s: Figure
     hop_bytes_per_s: Figure
     hop_latency_s: Figure
 
@@ -39,12 +37,15 @@ class StepDemand:
     """Work, traffic and counts of one decode step, or of a whole prompt, on one device.
 
     Attributes:
+        link_bytes_per_s: Slowest link of the tensor-parallel group; `link_latency_s` its latency. [bytes/s, s]
         ring_bytes: What one all-reduce puts on the link. [bytes]
         reduces: All-reduces; none on a single device.
         hop_bytes: What passes between two pipeline stages. [bytes]
         hops: Crossings between stages.
         exchange_bytes: What dispatch and combine of experts put on the link, all layers. [bytes]
         exchanges: Their number, each paying the link's latency twice.
+        passed_bytes: Activations that all tokens carry through all layers once, which no degree splits. [bytes]
+        routed_bytes: The same of the copies that go to experts. [bytes]
         layers: Layers run; `routed_layers` those with experts, `folded_layers` those of latent or linear attention.
         steps: Steps: 1, or the chunks of a prompt.
         sequences: Sequences that get a token.
@@ -54,12 +55,16 @@ class StepDemand:
     experts: Work
     head: Work
     attention: Work
+    link_bytes_per_s: Figure
+    link_latency_s: Figure
     ring_bytes: Figure
     reduces: Figure
     hop_bytes: Figure
     hops: Figure
     exchange_bytes: Figure
     exchanges: Figure
+    passed_bytes: Figure
+    routed_bytes: Figure
     layers: Figure
     routed_layers: Figure
     folded_layers: Figure

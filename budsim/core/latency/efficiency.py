@@ -19,6 +19,8 @@ class Efficiency:
         attention_compute: Share of the 16-bit peak that attention over a prompt reaches.
         attention_bandwidth: Share of the peak memory bandwidth the KV cache is read with.
         reduce_bandwidth: Share of the link that an all-reduce reaches.
+        passes: How often a layer reads or writes the activations of a token beside its matrix products: norms, sums, rotations, casts.
+        routed_passes: The same of each copy that is sorted, multiplied by an expert and summed again.
         per_layer_s: Norms, rotary, gaps between kernels of one layer in a decode step. [s]
         per_routed_layer_s: Added by a layer that routes tokens to experts. [s]
         per_folded_layer_s: Added by a layer of latent or linear attention, which takes more kernels than heads do. [s]
@@ -35,6 +37,8 @@ class Efficiency:
     attention_compute: Figure
     attention_bandwidth: Figure
     reduce_bandwidth: Figure
+    passes: Figure
+    routed_passes: Figure
     per_layer_s: Figure
     per_routed_layer_s: Figure
     per_folded_layer_s: Figure

@@ -4,6 +4,8 @@ import re
 from typing import Final
 
 from budsim.core.hardware.spec import Accelerator, DeviceType
+from budsim.core.latency.columns import Lane
+from budsim.core.latency.roofline import lane_of
 from budsim.core.model.spec import ModelSpec
 
 # first match wins; names are those of the catalogue
@@ -19,6 +21,8 @@ _ARCHITECTURES: Final = (
     (r"^MI", "cdna2"),
 )
 FUSED_IN_TGI: Final = ("llama", "neox", "bigcode", "starcoder", "falcon", "mistral", "gpt2")
+FLOAT_4BIT: Final = frozenset({"mxfp4", "nvfp4"})
+NARROWEST_BITS: Final = 5.0  # weights up to here are called four-bit
 _NUMBER: Final = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 # Releases from which an engine's host costs changed. vLLM: the V1 core is the default from 0.8, asynchronous scheduling from 0.14;
 # SGLang: the overlap scheduler's second form from 0.5.6; TensorRT-LLM: the PyTorch backend settles with 1.1.
@@ -55,12 +59,31 @@ def runs_eagerly(engine: str, model: ModelSpec) -> bool:
     return engine == "tgi" and not any(name in model.model_type for name in FUSED_IN_TGI)
 
 
+def expert_kernels(device: Accelerator, model: ModelSpec) -> str | None:
+    """Return which kernels multiply the routed experts, None without experts.
+
+    Four-bit floats have kernels of their own where the device multiplies them (routing, both products and the sum in three or four
+    launches); other four-bit weights are widened inside the product; 8 bits are cast, with a scale for every block, between the products.
+
+    Source:
+        Fused-MoE back ends of vLLM and SGLang: TRT-LLM-gen and CUTLASS for mxfp4 and nvfp4, Marlin and Triton for widened weights,
+        DeepGEMM, CUTLASS and Triton for fp8.
+    """
+    if not model.is_moe:
+        return None
+    quantization = model.quantization
+    if quantization is None or quantization.weight_bits > NARROWEST_BITS:
+        return "eight" if lane_of(device, model) is Lane.EIGHT else "wide"
+    is_float = quantization.method in FLOAT_4BIT
+    return "four" if is_float and device.fp4_flop_per_s else "widened"
+
+
 def constant_keys(device: Accelerator, engine: str, version: str, model: ModelSpec) -> tuple[str, ...]:
     """Return what a run's constants are looked up by, coarse to fine."""
     return (
         *(("code:eager",) if runs_eagerly(engine, model) else ()),
+        *((f"experts:{kernels}",) if (kernels := expert_kernels(device, model)) else ()),
         f"family:{device.device_type}",
-        f"architecture:{architecture_of(device)}",
         f"engine:{engine}",
         f"generation:{engine_generation(engine, version)}",
     )

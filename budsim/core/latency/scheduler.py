@@ -115,8 +115,8 @@ def closed_loop(demand: Demand, efficiency: Efficiency, overheads: Overheads) ->
     decode = decode_time(demand.decode, demand.peaks, efficiency, overheads)
     prompt = prompt_cost(demand, efficiency, overheads)
     steps = demand.output_tokens - 1.0
-    others = maximum(0.0, demand.crowd - 1.0)
     added = prompt.added_s / demand.stages
+    others = maximum(0.0, _met(demand, prompt_s=added, decode_s=steps * decode.total_s) - 1.0)
     ahead = prompts_ahead(others, prompt_s=added, decode_s=steps * decode.total_s)
     shared = (others - ahead) * added / maximum(1.0, steps)
     tpot = decode.total_s + shared
@@ -129,7 +129,7 @@ def closed_loop(demand: Demand, efficiency: Efficiency, overheads: Overheads) ->
         + joining
         + ahead * added
         + prompt.alone_s
-        + start_burst_s(others, prompt.queued_s / demand.stages, demand, overheads)
+        + start_burst_s(prompt.queued_s / demand.stages, demand, overheads)
     )
     queue = maximum(0.0, demand.users - demand.slots) / demand.slots * (first + steps * tpot)
     ttft = queue + first
@@ -145,15 +145,28 @@ def closed_loop(demand: Demand, efficiency: Efficiency, overheads: Overheads) ->
     )
 
 
-def start_burst_s(others: Figure, queued_s: Figure, demand: Demand, overheads: Overheads) -> Figure:
+def _met(demand: Demand, *, prompt_s: Figure, decode_s: Figure) -> Figure:
+    """Return the sequences whose prompts stand in each other's way: those of other ranks less what ranks run at the same time.
+
+    A rank that is busy with prompts for a share u of its time makes the others wait as long as any of them is: 1 − (1 − u)^ranks.
+    """
+    own = demand.running * prompt_s
+    busy = own / (own + decode_s)
+    ranks = demand.crowd / demand.running
+    return where(ranks > 1.0, demand.running * (1.0 - (1.0 - busy) ** ranks) / maximum(busy, 1e-12), demand.crowd)
+
+
+def start_burst_s(queued_s: Figure, demand: Demand, overheads: Overheads) -> Figure:
     """Return what the common start of all users adds to the mean first token of a run. [s]
 
-    In the first of `rounds` requests all prompts stand in one queue, where a request waits for half of them.
+    In the first of `rounds` requests the prompts of each rank stand in one queue, where a request waits for half of them, and the engine
+    handles the requests of all ranks.
 
     Source:
         PHYSICS 12: a burst of C arrivals waits (C − 1)/2 prefills on average.
     """
-    return overheads.start_burst / demand.rounds * others / 2.0 * (queued_s + overheads.per_user_s)
+    waiting = (demand.running - 1.0) * queued_s + (demand.crowd - 1.0) * overheads.per_user_s
+    return overheads.start_burst / demand.rounds * maximum(0.0, waiting) / 2.0
 
 
 def prompts_ahead(others: Figure, *, prompt_s: Figure, decode_s: Figure) -> Figure:

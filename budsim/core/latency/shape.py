@@ -59,6 +59,7 @@ class Shape:
         state_write_bytes: What one decoded token writes to the states. [bytes]
         masked_share: Share of the query-key pairs of a prompt that are masked: half of a causal square, none of an encoder's.
         samples: Whether a prompt ends in a token.
+        copied_layers: Layers with experts, each as often as it copies a token.
         layers: Layers; `routed_layers` those with experts, `folded_layers` those of latent or linear attention.
     """
 
@@ -73,6 +74,7 @@ class Shape:
     state_write_bytes: float
     masked_share: float
     samples: bool
+    copied_layers: int
     layers: int
     routed_layers: int
     folded_layers: int
@@ -97,6 +99,7 @@ def shape_of(model: ModelSpec) -> Shape:
         state_write_bytes=state_write_bytes(model),
         masked_share=0.0 if model.kind is ModelKind.ENCODER else 0.5,
         samples=keeps_cache(model),
+        copied_layers=sum(block.count * block.feed_forward.experts_per_token for block in blocks if block.feed_forward.experts),
         layers=model.layers,
         routed_layers=sum(block.count for block in blocks if block.feed_forward.experts),
         folded_layers=sum(block.count for block in blocks if block.attention.kind is not AttentionKind.GQA),

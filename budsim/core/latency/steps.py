@@ -3,6 +3,7 @@
 from budsim.core.elementwise import Figure, rounded_up, where
 from budsim.core.engines.candidates import Rows
 from budsim.core.engines.spec import Scenario
+from budsim.core.hardware.paths import links_of_groups
 from budsim.core.hardware.spec import Accelerator
 from budsim.core.latency.collectives import REDUCES_PER_LAYER, exchange_bytes, message_bytes, ring_bytes
 from budsim.core.latency.demand import Peaks, StepDemand
@@ -38,8 +39,6 @@ def _peaks(device: Accelerator, model: ModelSpec) -> Peaks:
         bytes_per_s=device.bandwidth_bytes_per_s,
         dense_lane=dense_lane_of(device, model),
         expert_lane=lane_of(device, model),
-        link_bytes_per_s=device.intra_node.bandwidth_bytes_per_s,
-        link_latency_s=device.intra_node.latency_s,
         hop_bytes_per_s=device.inter_node.bandwidth_bytes_per_s,
         hop_latency_s=device.inter_node.latency_s,
     )
@@ -59,10 +58,10 @@ def decode_demand(scenario: Scenario, candidates: Rows, *, sequences: Figure, co
     """
     model = scenario.model
     return _demand(
-        model,
+        scenario,
         candidates,
         dense=dense_work(model, candidates, sequences),
-        experts=expert_work(model, candidates, sequences),
+        experts=expert_work(model, candidates, sequences * candidates.data_parallel),
         head=head_work(model, candidates, sequences),
         attention=decode_attention_work(model, candidates, sequences=sequences, context=context),
         tokens=sequences,
@@ -86,7 +85,7 @@ def prompt_demand(scenario: Scenario, candidates: Rows, *, prompt: Figure) -> St
     chunks = prompt_chunks(candidates, prompt)
     each = prompt / chunks
     return _demand(
-        model,
+        scenario,
         candidates,
         dense=dense_work(model, candidates, each).times(chunks),
         experts=expert_work(model, candidates, each).times(chunks),
@@ -103,8 +102,11 @@ def prompt_chunks(candidates: Rows, prompt: Figure) -> Figure:
     return where(candidates.chunked_prefill, rounded_up(prompt / candidates.max_num_batched_tokens), 1.0)
 
 
+_links_of_one = remembered(links_of_groups)  # of single candidates: small numbers are one object each
+
+
 def _demand(
-    model: ModelSpec,
+    scenario: Scenario,
     candidates: Rows,
     *,
     tokens: Figure,
@@ -112,14 +114,20 @@ def _demand(
     sequences: Figure,
     **work: Work,
 ) -> StepDemand:
+    model, split = scenario.model, candidates.tensor_parallel
     message, shape = message_bytes(model, tokens), shape_of(model)
+    links = (_links_of_one if isinstance(split, int) else links_of_groups)(scenario.device, split)
     return StepDemand(
+        link_bytes_per_s=links.bandwidth_bytes_per_s,
+        link_latency_s=links.latency_s,
         ring_bytes=ring_bytes(candidates, message),
         reduces=where(candidates.tensor_parallel > 1, steps * REDUCES_PER_LAYER * shape.layers, 0.0),
         hop_bytes=message,
         hops=steps * (candidates.pipeline_parallel - 1.0),
         exchange_bytes=steps * exchange_bytes(model, candidates, message),
         exchanges=where(candidates.data_parallel > 1, steps * shape.routed_layers, 0.0),
+        passed_bytes=steps * shape.layers * message,
+        routed_bytes=steps * shape.copied_layers * message,
         layers=steps * shape.layers,
         routed_layers=steps * shape.routed_layers,
         folded_layers=steps * shape.folded_layers,

@@ -70,10 +70,10 @@ def communication_s(demand: StepDemand, peaks: Peaks, efficiency: Efficiency) ->
     Source:
         PHYSICS 7–9: ring 2(t−1)/t·m/bw + latency; a small message costs the latency alone.
     """
-    wire = demand.ring_bytes / (peaks.link_bytes_per_s * efficiency.reduce_bandwidth)
-    reduces = demand.reduces * (wire + peaks.link_latency_s + efficiency.per_reduce_s)
+    wire = demand.ring_bytes / (demand.link_bytes_per_s * efficiency.reduce_bandwidth)
+    reduces = demand.reduces * (wire + demand.link_latency_s + efficiency.per_reduce_s)
     hops = demand.hops * (demand.hop_bytes / peaks.hop_bytes_per_s + peaks.hop_latency_s)
-    exchange = demand.exchange_bytes / peaks.link_bytes_per_s + 2.0 * demand.exchanges * peaks.link_latency_s
+    exchange = demand.exchange_bytes / demand.link_bytes_per_s + 2.0 * demand.exchanges * demand.link_latency_s
     return reduces + hops + exchange
 
 
@@ -103,10 +103,11 @@ def _timed(demand: StepDemand, peaks: Peaks, efficiency: Efficiency, overhead: F
         if work is not NO_WORK:
             computing, moving = work.flop / rate.flop_per_s, work.moved_bytes / rate.bytes_per_s
             computed, moved, attained = computed + computing, moved + moving, attained + maximum(computing, moving)
+    carried = (demand.passed_bytes * efficiency.passes + demand.routed_bytes * efficiency.routed_passes) / rates.dense.bytes_per_s
     return StepTime(
-        compute_s=computed,
-        bandwidth_s=moved,
-        operators_s=attained,
+        compute_s=computed + carried,
+        bandwidth_s=moved + carried,
+        operators_s=attained + carried,
         communication_s=communication_s(demand, peaks, efficiency),
         overhead_s=overhead,
     )

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from budsim.core.engines.candidates import FloatArray, IntArray
-from budsim.core.latency.constants import ENGINE_COSTS, FACTORS, FIELDS, LAYER_COSTS
+from budsim.core.latency.constants import ENGINE_COSTS, FACTORS, FIELDS, LAYER_COSTS, PASSES
 
 # Where the fit starts and what it is drawn to [1, s]: kernels as measured; PHYSICS 10 for layers (32 µs), steps (126 µs), sequences,
 # requests (15.6 ms) and dispatch in prefill (0.8 ms a layer before the compiled graphs of vLLM V1, less since).
@@ -19,6 +19,8 @@ PRIOR: Final[Mapping[str, float]] = {
     "attention_compute": 1.0,
     "attention_bandwidth": 0.9,
     "reduce_bandwidth": 0.9,
+    "passes": 10.0,
+    "routed_passes": 4.0,
     "per_layer_s": 25e-6,
     "per_routed_layer_s": 25e-6,
     "per_folded_layer_s": 25e-6,
@@ -33,14 +35,20 @@ PRIOR: Final[Mapping[str, float]] = {
 # Standard deviations of logarithms: how far a base may lie from its prior, and how far runs of a kind may lie from the base.
 BASE_SPREAD: Final = 0.7
 KERNEL_SPREAD: Final = 0.2  # kernels were measured on their own; what serving adds to them is small
-_EFFECTS: Final[Mapping[str, tuple[tuple[str, ...], float]]] = {
-    "family": (FACTORS + LAYER_COSTS, 0.15),
-    "architecture": (FACTORS, 0.1),
-    "engine": (FIELDS, 0.2),
-    "generation": (FIELDS, 0.1),
-    "code": (LAYER_COSTS + ENGINE_COSTS, 0.7),
+# Kernels' shares hardly differ by engine, for the libraries behind are the same, and not by generation of devices beyond what kernel
+# timings say: with room for that, unseen devices were predicted a fifth worse.
+_SHARES: Final = FACTORS + PASSES
+_EXPERTS: Final = ("expert_compute", "expert_bandwidth", "routed_passes")
+_EFFECTS: Final[Mapping[str, tuple[tuple[tuple[str, ...], float], ...]]] = {
+    "family": ((_SHARES, 0.05), (LAYER_COSTS, 0.15)),
+    "engine": ((_SHARES, 0.03), (LAYER_COSTS + ENGINE_COSTS, 0.3)),
+    "generation": ((_SHARES, 0.02), (LAYER_COSTS + ENGINE_COSTS, 0.1)),
+    "experts": ((_EXPERTS, 0.3), (("per_routed_layer_s",), 0.8)),
+    "code": ((LAYER_COSTS + ENGINE_COSTS, 0.7),),
 }
-assert set(PRIOR) == set(FACTORS + LAYER_COSTS + ENGINE_COSTS)
+# Native four-bit kernels launch three or four times a layer, others eight to ten (see `expert_kernels`).
+_CENTRES: Final[Mapping[tuple[str, str], float]] = {("experts:four", "per_routed_layer_s"): -1.0}
+assert set(PRIOR) == set(FIELDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +75,12 @@ def design_of(keys: Sequence[tuple[str, ...]]) -> Design:
     names = [("", name) for name in FIELDS]
     common = set.intersection(*(set(each) for each in keys))
     for key in sorted({key for each in keys for key in each} - common):
-        fields, _ = _EFFECTS[key.split(":", 1)[0]]
-        names += [(key, name) for name in fields]
+        names += [(key, name) for fields, _ in _effects(key) for name in fields]
     return Design(
         names=tuple(names),
         member=_member(names, keys),
         field=np.array([FIELDS.index(name) for _, name in names]),
-        centre=np.array([np.log(PRIOR[name]) if not key else 0.0 for key, name in names]),
+        centre=np.array([_centre(key, name) for key, name in names]),
         spread=np.array([_spread(key, name) for key, name in names]),
     )
 
@@ -101,4 +108,12 @@ def _member(names: Sequence[tuple[str, str]], keys: Sequence[tuple[str, ...]]) -
 def _spread(key: str, name: str) -> float:
     if not key:
         return KERNEL_SPREAD if name in FACTORS and not name.startswith("expert") else BASE_SPREAD
-    return _EFFECTS[key.split(":", 1)[0]][1]
+    return next(spread for fields, spread in _effects(key) if name in fields)
+
+
+def _centre(key: str, name: str) -> float:
+    return _CENTRES.get((key, name), 0.0) if key else float(np.log(PRIOR[name]))
+
+
+def _effects(key: str) -> tuple[tuple[tuple[str, ...], float], ...]:
+    return _EFFECTS.get(key.split(":", 1)[0], ())

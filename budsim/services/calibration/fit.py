@@ -14,8 +14,8 @@ from budsim.services.calibration.design import Design, design_of, log_values
 
 # Errors of TPOT and E2E count alike; TTFT less, for its noise floor is ten times theirs (median 3 %, but 64 % at the 90th percentile).
 WEIGHTS: Final = (0.5, 1.0, 1.0)  # TTFT, TPOT, E2E
-SOFT: Final = 0.15  # relative: beyond, an error counts less than its square
-ITERATIONS: Final = 24
+SOFT: Final = 0.08  # relative: beyond, an error counts less than its square
+ITERATIONS: Final = 40
 LARGEST_STEP: Final = 0.6  # of a logarithm, in one iteration
 LEAST_DAMPING: Final = 1e-3
 DERIVATIVE_STEP: Final = 1e-4
@@ -72,7 +72,7 @@ def fit_constants(observed: Observations) -> Fit:
     gradient, curvature = _normal_equations(observed, design, theta)
     for _ in range(ITERATIONS):
         step = -np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), gradient)
-        trial = theta + step * min(1.0, LARGEST_STEP / float(np.abs(step).max()))
+        trial = theta + np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         tried = _cost(observed, design, trial)
         if tried >= cost:
             damping *= 10.0

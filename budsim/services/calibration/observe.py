@@ -11,7 +11,9 @@ from budsim.core.latency.constants import prefill_apart
 from budsim.core.latency.demand import Demand
 from budsim.core.latency.generations import constant_keys
 from budsim.core.latency.kernels import KernelShares, kernel_shares
-from budsim.core.latency.scheduler import demand_of
+from budsim.core.latency.scheduler import demand_of, running_slots
+from budsim.core.memory.analytic import AnalyticMemory
+from budsim.services.accuracy.capacity import MemoryOfWhatRan
 from budsim.services.accuracy.rows import MeasuredRow, RowMode
 from budsim.services.accuracy.runs import Models, Run, run_of
 from budsim.services.calibration.fit import Observations
@@ -24,7 +26,7 @@ def is_clean(row: MeasuredRow) -> bool:
 
 
 def observations(rows: Iterable[MeasuredRow], models: Models, kernels: dict[str, KernelShares]) -> Observations:
-    """Return the clean rows that can be predicted, in columns; every user runs, as memory is taken to hold what ran.
+    """Return the clean rows that can be predicted, in columns; as many users run as their memory holds.
 
     Args:
         rows: What was measured.
@@ -66,7 +68,8 @@ def _run(row: MeasuredRow, models: Models) -> Run | None:
 def _demand(run: Run) -> Demand:
     candidates = Candidates.from_rows([run.candidate])
     users = np.ceil(candidates.concurrency / candidates.data_parallel)
-    return demand_of(run.scenario, candidates, users=users, slots=np.maximum(users, candidates.max_num_seqs))
+    plan = MemoryOfWhatRan(AnalyticMemory()).plan(run.scenario, candidates)
+    return demand_of(run.scenario, candidates, users=users, slots=running_slots(run.scenario, candidates, plan))
 
 
 def _keys(run: Run) -> tuple[str, ...]:

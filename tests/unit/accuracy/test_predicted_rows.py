@@ -4,7 +4,7 @@ import pytest
 
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.predictors.heuristic import HeuristicPredictor
-from budsim.services.accuracy.capacity import RoomForWhatRan
+from budsim.services.accuracy.capacity import MemoryOfWhatRan
 from budsim.services.accuracy.predict import OK, predict_rows
 from budsim.services.accuracy.rows import read_row
 from budsim.services.accuracy.score import Metric, accuracy_of
@@ -12,7 +12,7 @@ from budsim.services.accuracy.shapes import models_of
 from budsim.services.accuracy.table import COLUMNS, outcome_cells, report_lines
 from tests.support.measured_rows import DEEPSEEK_SHAPE, LLAMA_SHAPE, row
 
-PREDICTOR = HeuristicPredictor(memory=RoomForWhatRan(AnalyticMemory()))
+PREDICTOR = HeuristicPredictor(memory=MemoryOfWhatRan(AnalyticMemory()))
 MODELS = models_of([LLAMA_SHAPE, DEEPSEEK_SHAPE])
 
 
@@ -52,10 +52,30 @@ def test_an_open_loop_settles_by_littles_law_and_says_when_it_cannot():
     assert longer.ttft_s.mean == pytest.approx(3 * flooded.ttft_s.mean, rel=0.1)
 
 
-def test_users_that_were_measured_at_once_had_room():
-    # 512 users of 31,000 tokens would take 2 TB of cache; that they ran says that they fitted
-    found = predicted(concurrency="512", input_tokens="30000", output_tokens="1000", kv_precision="bf16")
+LONG = {"input_tokens": "30000", "output_tokens": "1000", "kv_precision": "bf16"}
+
+
+def test_users_beyond_the_cache_wait_for_a_place_in_it():
+    # 80 GB hold 8.5 GB of weights and 131 kB a token: some 14 sequences of 30,500 tokens, so of 64 users four fifths wait
+    found = predicted(concurrency="64", **LONG)
+    assert 0.6 < found.ttft_s.mean / found.e2e_s.mean < 0.95
+
+
+def test_a_cache_that_falls_short_by_less_than_a_plan_is_sure_of_makes_nobody_wait():
+    shares = [predicted(concurrency=users, **LONG) for users in ("14", "16")]
+    assert all(each.ttft_s.mean < 0.5 * each.e2e_s.mean for each in shares)
+
+
+def test_a_server_whose_plan_has_no_room_at_all_had_more_memory_than_planned():
+    # 70.6e9 16-bit weights are 141 GB, more than the device has
+    found = predicted(model="meta-llama/Llama-3.1-70B", weight_precision="bf16", concurrency="8")
     assert found.ttft_s.mean < 0.5 * found.e2e_s.mean
+
+
+def test_tgi_keeps_room_for_all_that_a_request_may_become():
+    waiting = {engine: predicted(engine=engine, concurrency="256", weight_precision="bf16") for engine in ("tgi", "vllm")}
+    # 0.95·85.5 − 16.1 GB of cache over 1,000 tokens of 131 kB: 497 sequences of the mean length, or (vLLM) as many as fit
+    assert waiting["tgi"].ttft_s.mean > waiting["vllm"].ttft_s.mean
 
 
 @pytest.mark.parametrize("engine", ["tensorrt-llm", "tgi", "atom", "sglang", "an engine of tomorrow", ""])

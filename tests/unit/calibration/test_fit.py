@@ -59,15 +59,15 @@ def test_a_few_absurd_runs_move_the_constants_little():
 def test_keys_the_fit_never_met_add_nothing():
     observed = made_with(runs())
     fit = fit_constants(observed)
-    known, strange = applied(fit, [observed.keys[0], ("engine:none", "architecture:none")])
+    known, strange = applied(fit, [observed.keys[0], ("engine:none", "generation:none")])
     assert strange == pytest.approx([fit.theta[fit.design.names.index(("", name))] for name in FIELDS])
     assert known.shape == strange.shape
 
 
 def test_what_all_runs_share_is_told_by_the_base():
-    names = design_of([("engine:vllm", "architecture:hopper"), ("engine:vllm", "architecture:ampere")]).names
+    names = design_of([("engine:vllm", "generation:vllm-1"), ("engine:vllm", "generation:vllm-2")]).names
     assert not [key for key, _ in names if key.startswith("engine")]
-    assert {key for key, _ in names} == {"", "architecture:hopper", "architecture:ampere"}
+    assert {key for key, _ in names} == {"", "generation:vllm-1", "generation:vllm-2"}
 
 
 def test_a_point_is_never_predicted_by_constants_that_saw_it():

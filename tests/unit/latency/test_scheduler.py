@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from budsim.core.latency.scheduler import running_slots, steady_latency
+from budsim.core.latency.scheduler import demand_of, prompt_cost, running_slots, steady_latency
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.model.spec import ModelKind
-from tests.support.physics_shapes import candidate, device, ideal, llama_8b, scenario
+from tests.support.physics_shapes import candidate, device, ideal, llama_8b, mixtral, scenario
 
 
 def latency(where, *rows):
@@ -80,3 +80,23 @@ def test_columns_do_not_touch_each_other():
     together = latency(scenario(), *rows).e2e_s
     apart = np.array([latency(scenario(), row).e2e_s[0] for row in rows])
     assert together == pytest.approx(apart)
+
+
+def test_ranks_that_do_nothing_but_prompts_run_them_at_the_same_time():
+    # one output token: all time is prompts, so that the seven others of a rank are waited for, not the 31 others of the four ranks
+    where = scenario(model=mixtral(), output_tokens=1)
+    rank, ranks = latency(where, candidate(data_parallel=4, concurrency=4), candidate(data_parallel=4, concurrency=32)).e2e_s
+    case = ideal(where, candidate(data_parallel=4, concurrency=32))
+    eight = np.array([8.0])
+    prompt = prompt_cost(demand_of(where, case.candidates, users=eight, slots=eight), case.efficiency, case.overheads)
+    assert ranks - rank == pytest.approx(7 * prompt.added_s[0], rel=0.1)
+
+
+def test_ranks_with_few_prompts_wait_for_those_of_all():
+    # 16 tokens in, 4,000 out: two ranks hardly ever run prompts at the same time, so a request meets those of 2·8 − 1 others
+    where = scenario(model=mixtral(), input_tokens=16, output_tokens=4000)
+    case = ideal(where, candidate(data_parallel=2, concurrency=16))
+    found = steady_latency(case, AnalyticMemory().plan(where, case.candidates))
+    eight = np.array([8.0])
+    prompt = prompt_cost(demand_of(where, case.candidates, users=eight, slots=eight), case.efficiency, case.overheads)
+    assert (found.tpot_s[0] - found.step.total_s[0]) * 3999 == pytest.approx(15 * prompt.added_s[0], rel=0.05)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from budsim.core.engines.candidates import Candidates
+from budsim.core.hardware.spec import Link
 from budsim.core.latency.collectives import ring_bytes
+from budsim.core.latency.operators import expert_work
 from budsim.core.latency.roofline import WIDENING_SHARE, dense_peak_flop_per_s, linear_peak_flop_per_s
 from budsim.core.latency.steps import decode_demand, peaks_of, prompt_demand
 from budsim.core.latency.timing import decode_time, prompt_time
@@ -17,12 +19,14 @@ from tests.support.physics_shapes import FREE, IDEAL, candidate, device, gqa, id
 
 def decoded(where, *rows, sequences=1.0, context=0.0):
     n = len(rows)
-    demand = decode_demand(where, Candidates.from_rows(rows), sequences=np.full(n, sequences), context=np.full(n, context))
+    columns = Candidates.from_rows(rows)
+    demand = decode_demand(where, columns, sequences=np.full(n, sequences), context=np.full(n, context))
     return decode_time(demand, peaks_of(where), IDEAL, FREE)
 
 
 def prefilled(where, row, tokens):
-    demand = prompt_demand(where, Candidates.from_rows([row]), prompt=np.array([tokens]))
+    columns = Candidates.from_rows([row])
+    demand = prompt_demand(where, columns, prompt=np.array([tokens]))
     return prompt_time(demand, peaks_of(where), IDEAL, FREE)
 
 
@@ -102,6 +106,18 @@ def test_a_single_device_does_not_communicate():
     assert decoded(scenario(), candidate()).communication_s[0] == 0.0
 
 
+def test_a_group_larger_than_its_bridge_reduces_over_what_lies_beyond():
+    # pairs are bridged at 3e11 B/s and 5 µs, all else goes over 5e10 B/s and 20 µs, or between nodes over 2.5e10 B/s and 10 µs:
+    # 64 reduces of 2·(t − 1)/t · 8,192 B
+    bridged = replace(device(), joined_devices=2, beyond=Link(bandwidth_bytes_per_s=5e10, latency_s=20e-6))
+    rows = [candidate(tensor_parallel=devices) for devices in (1, 2, 4, 16)]
+    expected = [0.0, 8192 / 3e11 + 5e-6, 1.5 * 8192 / 5e10 + 20e-6, 1.875 * 8192 / 2.5e10 + 10e-6]
+    times = decoded(scenario(on=bridged), *rows).communication_s
+    assert times == pytest.approx([64 * each for each in expected], rel=1e-6)
+    alone = [decode_demand(scenario(on=bridged), row, sequences=1.0, context=0.0).link_latency_s for row in rows]
+    assert alone == [5e-6, 5e-6, 20e-6, 10e-6]
+
+
 def test_a_ring_sends_twice_what_is_not_its_own_share():
     # 2·(3/4)·1e6 B over four devices, nothing from a single one
     rows = ideal(scenario(), candidate(tensor_parallel=4), candidate()).candidates
@@ -132,3 +148,39 @@ def test_narrow_weights_without_a_narrow_path_are_widened():
     hopper = replace(device(), fp8_flop_per_s=1979e12)
     assert linear_peak_flop_per_s(hopper, quantize(llama_8b(), "fp8")) == 1979e12
     assert linear_peak_flop_per_s(hopper, quantize(llama_8b(), "awq")) == pytest.approx(plain * WIDENING_SHARE)
+
+
+@pytest.mark.parametrize("split", [1, 2])
+def test_activations_between_operators_are_moved_whole_by_every_device(split):
+    # ten passes of 1,000 tokens of 8,192 B through 32 layers: 2.62144e9 B / 2.039e12 = 1.2857 ms, whatever the tensor parallelism
+    moving = replace(IDEAL, passes=10.0)
+    columns = Candidates.from_rows([candidate(tensor_parallel=split)])
+    demand = prompt_demand(scenario(), columns, prompt=np.array([1000.0]))
+    plain, moved = (prompt_time(demand, peaks_of(scenario()), each, FREE) for each in (IDEAL, moving))
+    assert moved.total_s[0] - plain.total_s[0] == pytest.approx(1.2857e-3, rel=1e-3)
+
+
+def test_every_copy_that_goes_to_an_expert_is_moved():
+    # four passes of two copies of 1,000 tokens of 8,192 B through 32 layers: 2.097152e9 B / 2.039e12 = 1.0285 ms
+    where = scenario(model=mixtral())
+    columns = Candidates.from_rows([candidate()])
+    demand = prompt_demand(where, columns, prompt=np.array([1000.0]))
+    plain, moved = (prompt_time(demand, peaks_of(where), each, FREE) for each in (IDEAL, replace(IDEAL, routed_passes=4.0)))
+    assert moved.total_s[0] - plain.total_s[0] == pytest.approx(1.0285e-3, rel=1e-3)
+
+
+def test_the_experts_of_all_ranks_share_the_prompt_of_one():
+    where = scenario(model=mixtral())
+    rows = Candidates.from_rows([candidate(), candidate(data_parallel=4)])
+    alone, shared = prompt_demand(where, rows, prompt=np.array([1000.0, 1000.0])).experts.flop
+    assert shared == pytest.approx(alone / 4)
+
+
+def test_the_heaviest_of_four_ranks_lies_one_deviation_above_the_mean():
+    # 64 experts, two of them a token: eight tokens touch 1 − (31/32)⁸ = 0.2243 of them. Over four ranks the maximum of the counts lies
+    # 0.9956 deviations above the mean: 1 + 0.9956·√(4/64)·√(0.7757/0.2243) = 1.4629
+    feed = replace(mixtral().blocks[0].feed_forward, experts=64)
+    model = replace(mixtral(), blocks=(replace(mixtral().blocks[0], feed_forward=feed),))
+    rows = Candidates.from_rows([candidate(tensor_parallel=4, expert_parallel=ep) for ep in (1, 4)])
+    split, whole = expert_work(model, rows, np.array([8.0, 8.0])).moved_bytes
+    assert whole / split == pytest.approx(1.4629, rel=1e-3)
