@@ -4,28 +4,21 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-from uuid import UUID, uuid4
+from typing import Annotated, TypeVar
+from uuid import uuid4
 
 import typer
 from pydantic import BaseModel, ValidationError
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from budsim.adapters.clock import SystemClock
-from budsim.adapters.wire.clusters import cluster_from_body
 from budsim.adapters.wire.messages import KafkaMessages
-from budsim.adapters.wire.recommendations import recommendation_event
-from budsim.adapters.wire.requests import Caller, request_from_event
-from budsim.app import create_models, request_defaults, split_policy
 from budsim.cli.kafka import following, reader
 from budsim.cli.output import AsJson, wide_console
 from budsim.cli.tables import recommendation_tables
 from budsim.config import Settings, load_settings
 from budsim.core.errors import InvalidInput, Unavailable
-from budsim.core.memory.analytic import AnalyticMemory
-from budsim.core.search.run import search_in_process
-from budsim.services.ports import OutgoingMessage, StoredCluster
-from budsim.services.simulate import simulate_request
+from budsim.services.ports import OutgoingMessage
 from budsim.stream.codec import Record, explained
 from budsim.stream.producer import KafkaPublisher
 from topics import catalogue
@@ -175,40 +168,3 @@ def remove(cluster_id: str) -> None:
     messages = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock())
     asyncio.run(send(settings, [messages.cluster_removed(cluster_id)]))
     console.print(f"the removal of {cluster_id} is sent", highlight=False, markup=False)
-
-
-def simulate(
-    file: File,
-    clusters: Annotated[Path, typer.Option(help="JSON file of one cluster or a list", exists=True, dir_okay=False)],
-    as_json: AsJson = False,
-) -> None:
-    """Answer in this process: the same services, no Kafka, no PostgreSQL. A failed answer is exit code 1.
-
-    Example: budsim simulate request.json --clusters cluster.json --json
-    """
-    settings, event = load_settings(), read_body(file, SimulationRequested)
-    answer = asyncio.run(answer_here(settings, event, read_clusters(clusters)))
-    if as_json:
-        typer.echo(answer.model_dump_json(indent=2))
-    else:
-        recommendation_tables(console, answer)
-    if answer.status == "failed":
-        raise typer.Exit(1)
-
-
-async def answer_here(settings: Settings, event: SimulationRequested, topologies: list[ClusterUpdated]) -> RecommendationMade:
-    """Return the answer of the services run in-process."""
-    clock = SystemClock()
-    workflow_id: UUID = event.workflow_id or uuid4()
-    request = request_from_event(event, workflow_id=workflow_id, defaults=request_defaults(settings), caller=Caller())
-    stored: Any = [StoredCluster(cluster=cluster_from_body(body), updated_s=clock.now_s()) for body in topologies]
-    recommendation = await simulate_request(
-        request,
-        models=create_models(settings),
-        clusters=stored,
-        policy=split_policy(settings),
-        memory=AnalyticMemory(),
-        compute=search_in_process,
-        now_s=clock.now_s(),
-    )
-    return recommendation_event(recommendation)

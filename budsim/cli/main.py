@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from budsim.cli import accuracy, admin, ask, clusters, database, dead_letters, doctor, memory, models, schemas, servers, tokens
+from budsim.cli import accuracy, admin, ask, clusters, database, dead_letters, doctor, memory, models, schemas, servers, simulate, tokens
 from budsim.cli.output import errors, one_line
 from budsim.core.errors import BudSimError, Unavailable
 
@@ -38,7 +38,7 @@ for group, name, text in (
 for command in (
     ask.request,
     ask.feedback,
-    ask.simulate,
+    simulate.simulate,
     memory.memory,
     servers.up,
     servers.web,

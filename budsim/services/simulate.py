@@ -11,7 +11,7 @@ from budsim.services.gather import ranked
 from budsim.services.plan import failure_of, inline_clusters, named, nothing_to_compute
 from budsim.services.ports import ModelSource, StoredCluster, StoredPart
 from budsim.services.request import SimulationRequest
-from budsim.services.split import SplitPolicy, Surroundings, split
+from budsim.services.split import Split, SplitPolicy, Surroundings, split
 
 
 async def simulate_request(
@@ -26,11 +26,7 @@ async def simulate_request(
 ) -> Recommendation:
     """Return the answer the stream would give for these clusters."""
     try:
-        model = await models.resolve(request.model_uri)
-        offered = inline_clusters(request, now_s=now_s) if request.clusters else clusters
-        wanted = named(request, [stored for stored in offered if request.cluster_id in (None, stored.cluster.id)])
-        around = Surroundings(clusters=wanted, prices={}, blacklist_versions={}, now_s=now_s)
-        planned = split(request, model, around, policy)
+        planned = await planned_request(request, models=models, clusters=clusters, policy=policy, now_s=now_s)
     except BudSimError as error:
         return _failed(request, failure_of(error), now_s)
     if not planned.parts:
@@ -39,6 +35,21 @@ async def simulate_request(
     stored_parts = [StoredPart(part=part, result=_result(part, memory, compute, now_s)) for part in planned.parts]
     results = [stored.result for stored in stored_parts if stored.result is not None]
     return ranked(request, stored_parts, results, notes=planned.notes, created_s=now_s)
+
+
+async def planned_request(
+    request: SimulationRequest, *, models: ModelSource, clusters: Sequence[StoredCluster], policy: SplitPolicy, now_s: float
+) -> Split:
+    """Return the parts of a request on these clusters, or on those it brings.
+
+    Raises:
+        BudSimError: The model or the cluster is not known.
+    """
+    model = await models.resolve(request.model_uri)
+    offered = inline_clusters(request, now_s=now_s) if request.clusters else clusters
+    wanted = named(request, [stored for stored in offered if request.cluster_id in (None, stored.cluster.id)])
+    around = Surroundings(clusters=wanted, prices={}, blacklist_versions={}, now_s=now_s)
+    return split(request, model, around, policy)
 
 
 def _result(part: Part, memory: MemoryModel, compute: Callable[[SearchTask], PartResult], now_s: float) -> PartResult:

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from pydantic import ValidationError
 
 from budsim.adapters.embedded_kafka import EmbeddedKafka
-from budsim.cli.ask import answer_here
 from budsim.cli.kafka import read_all
+from budsim.cli.simulate import answer_here
 from budsim.config import load_settings
 from budsim.core.errors import InvalidInput
 from budsim.stream.dead_letters import DeadLetter

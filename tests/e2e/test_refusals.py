@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from budsim.cli.ask import answer_here
+from budsim.cli.simulate import answer_here
 from budsim.config import Settings, load_settings
 from budsim.services.ports import OutgoingMessage
 from tests.support.in_process import InProcess

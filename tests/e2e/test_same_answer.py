@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from budsim.cli.ask import answer_here
+from budsim.cli.simulate import answer_here
 from tests.support.in_process import InProcess
 from tests.support.stack import EXAMPLES, example_request
 from topics.clusters import ClusterUpdated

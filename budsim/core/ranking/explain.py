@@ -83,8 +83,9 @@ def _bounds(found: Configuration) -> str:
     shares = [item for item in found.shares if item.share >= TOLD_SHARE]
     if not shares:
         return BOUND_WORDS[found.bound]
-    first, *rest = (f"{BOUND_WORDS[item.bound]} ({item.share:.0%})" for item in shares)
-    return f"{first} of the latency{', then ' if rest else ''}{', '.join(rest)}"
+    first, *rest = shares
+    then = ", ".join(f"{BOUND_WORDS[item.bound]} ({item.share:.0%})" for item in rest)
+    return f"{BOUND_WORDS[first.bound]} ({first.share:.0%} of the latency{f', then {then}' if then else ''})"
 
 
 def _memory(item: RankedConfiguration, *, several: bool) -> str:

@@ -35,11 +35,11 @@ def direct_search(task: SearchTask, predictor: Predictor, memory: MemoryModel) -
     refused = refusal(task, batch, memory)
     if refused is not None:
         return refused
-    result = one_batch(task, batch, np.flatnonzero(_standing_in(batch.eligible, usual, lean)), predictor)
+    result = one_batch(task, batch, np.flatnonzero(standing_in(batch.eligible, usual, lean)), predictor)
     return replace(result, search=SEARCH_NAME)
 
 
-def _standing_in(eligible: BoolArray, usual: IntArray, lean: IntArray) -> BoolArray:
+def standing_in(eligible: BoolArray, usual: IntArray, lean: IntArray) -> BoolArray:
     """Return what is judged of the usual and, below them, the lean: of each pair the first that may be proposed."""
     count = len(usual)
     needed = eligible[count:] & ~eligible[:count] & (usual != lean).any(axis=1)

@@ -1,5 +1,6 @@
 """One search, from task to result, callable in a process of a pool."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -11,6 +12,7 @@ from budsim.core.search.choice import Predictors, choose
 from budsim.core.search.counterfactual import changes_for
 from budsim.core.search.part import PartResult, SearchTask
 from budsim.core.search.strategy import find
+from budsim.core.search.sweep import swept
 
 
 def search(task: SearchTask, predictors: Predictors, memory: MemoryModel) -> PartResult:
@@ -31,6 +33,12 @@ def search(task: SearchTask, predictors: Predictors, memory: MemoryModel) -> Par
 def search_in_process(task: SearchTask) -> PartResult:
     """Return what is found for a part, with models built once per process."""
     return search(task, _predictors(), _memory())
+
+
+def sweep_in_process(task: SearchTask, users: Sequence[int]) -> tuple[PartResult, ...]:
+    """Return what is found for a part at each number of users, from one batch, with the method and model set asked for."""
+    choice = choose(task.part, _predictors())
+    return tuple(replace(result, method_note=choice.note) for result in swept(task, users, choice.predictor, _memory()))
 
 
 @cache
