@@ -1,7 +1,6 @@
 """`budsim simulate --sweep`: a curve as a table, as JSON, or drawn."""
 
 import re
-from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,15 +34,19 @@ def sweep_plan(text: str) -> SweepPlan:
     match = _PLAN.fullmatch(text.strip())
     if match is None:
         raise _wrong(text, "write AXIS=FIRST..LAST, AXIS=FIRST..LAST:POINTS or AXIS=A,B,C")
-    name = match["axis"] or match["name"]
-    if name not in {axis.value for axis in Axis}:
-        raise _wrong(text, f"sweep one of {', '.join(axis.value for axis in Axis)}")
-    axis = Axis(name)
+    axis = _axis(match["axis"] or match["name"], text)
     values = [int(value) for value in match["list"].split(",")] if match["list"] else _between(match)
     most = MAX_CONCURRENCY if axis is Axis.CONCURRENCY else MAX_TOKENS
-    if not values or min(values) < 1 or max(values) > most or len(values) > MOST_POINTS:
+    if not 1 <= len(values) <= MOST_POINTS or min(values) < 1 or max(values) > most:
         raise _wrong(text, f"give 1 to {MOST_POINTS} values of 1 to {most}, the first not above the last")
     return SweepPlan(axis=axis, values=tuple(sorted(set(values))))
+
+
+def _axis(name: str, text: str) -> Axis:
+    known = [axis.value for axis in Axis]
+    if name not in known:
+        raise _wrong(text, f"sweep one of {', '.join(known)}")
+    return Axis(name)
 
 
 def _between(match: re.Match[str]) -> list[int]:
@@ -141,18 +144,16 @@ def draw(found: Sweep, path: Path) -> None:
         import leather
     except ImportError as error:
         raise InvalidInput("--plot draws with leather, which is not installed", remedy="install it: pip install 'budsim[plot]'") from error
-    there = [(point.value, point.deployment) for point in found.points if point.deployment is not None]
-    if len(there) < 2:
-        raise InvalidInput(f"{len(there)} point(s) of the sweep are carried: no curve", remedy="sweep smaller values, or see --json")
-    marked = None if found.knee is None else found.points[found.knee].value
+    curve = {point.value: point.deployment for point in found.points if point.deployment is not None}
+    if len(curve) < 2:
+        raise InvalidInput(f"{len(curve)} point(s) of the sweep are carried: no curve", remedy="sweep smaller values, or see --json")
     grid = leather.Grid()
     for title, figure in _FIGURES:
         chart = leather.Chart(f"{title} over {found.axis.value}")
-        line = [(value, figure(deployment)) for value, deployment in there if isfinite(figure(deployment))]
-        chart.add_line(line, name=title)
-        dots = [(value, height) for value, height in line if value == marked]
-        if dots:
-            chart.add_dots(dots, name="knee", radius=5)
+        chart.add_line([(value, figure(deployment)) for value, deployment in curve.items()], name=title)
+        if found.knee is not None:
+            value = found.points[found.knee].value
+            chart.add_dots([(value, figure(curve[value]))], name="knee", radius=5)
         grid.add_one(chart)
     grid.to_svg(str(path))
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from budsim.core.errors import InvalidInput
+from budsim.core.errors import InvalidInput, NoCompatibleEngine
 from budsim.core.memory.plan import MemoryModel
 from budsim.core.ranking.deployment import Deployment
 from budsim.core.ranking.knee import knee
@@ -14,6 +14,7 @@ from budsim.core.search.evaluate import narrow
 from budsim.core.search.part import Part, PartResult, SearchTask
 from budsim.core.search.sweep import for_users
 from budsim.core.workload import Workload
+from budsim.services.plan import nothing_to_compute
 from budsim.services.request import SimulationRequest
 from budsim.services.split import Split
 
@@ -81,17 +82,23 @@ def sweep(request: SimulationRequest, planned: Split, plan: SweepPlan, compute: 
 
     Raises:
         InvalidInput: No value, or too many.
+        NoCompatibleEngine: The request has no part.
     """
     if not 1 <= len(plan.values) <= MOST_POINTS:
         raise InvalidInput(f"--sweep has {len(plan.values)} values", param="sweep", remedy=f"give 1 to {MOST_POINTS}")
-    top_one = replace(request.settings, top_k=1)
-    parts = [replace(part, settings=top_one) for part in planned.parts]
-    if plan.axis is Axis.CONCURRENCY:
-        columns = [_over_users(part, plan.values, compute, now_s) for part in parts]
-    else:
-        columns = [[_over_lengths(part, plan.axis, value, compute, now_s) for value in plan.values] for part in parts]
-    points = tuple(_point(request, value, [column[index] for column in columns], planned, now_s) for index, value in enumerate(plan.values))
+    if not planned.parts:
+        failure = nothing_to_compute(planned.notes.rejections)
+        raise NoCompatibleEngine(failure.message, remedy=failure.remedy)
+    columns = [_column(replace(part, settings=replace(part.settings, top_k=1)), plan, compute, now_s) for part in planned.parts]
+    points = tuple(_point(request, value, row, planned) for value, row in zip(plan.values, zip(*columns, strict=True), strict=True))
     return Sweep(axis=plan.axis, points=points, knee=_knee(points) if plan.axis is Axis.CONCURRENCY else None)
+
+
+def _column(part: Part, plan: SweepPlan, compute: SweepCompute, now_s: float) -> list[tuple[Part, PartResult]]:
+    """Return what is found for a part at each value."""
+    if plan.axis is Axis.CONCURRENCY:
+        return _over_users(part, plan.values, compute, now_s)
+    return [_over_lengths(part, plan.axis, value, compute, now_s) for value in plan.values]
 
 
 def _over_users(part: Part, users: Sequence[int], compute: SweepCompute, now_s: float) -> list[tuple[Part, PartResult]]:
@@ -111,7 +118,7 @@ def _of_length(load: Workload, axis: Axis, value: int) -> Workload:
     return replace(load, input_tokens=value) if axis is Axis.INPUT_TOKENS else replace(load, output_tokens=value)
 
 
-def _point(request: SimulationRequest, value: int, found: Sequence[tuple[Part, PartResult]], planned: Split, now_s: float) -> SweepPoint:
+def _point(request: SimulationRequest, value: int, found: Sequence[tuple[Part, PartResult]], planned: Split) -> SweepPoint:
     answer: Recommendation = recommend(
         Findings(
             workflow_id=str(request.workflow_id),
@@ -120,7 +127,6 @@ def _point(request: SimulationRequest, value: int, found: Sequence[tuple[Part, P
             results=[result for _, result in found],
             rejections=planned.notes.rejections,
             top_k=1,
-            created_s=now_s,
         )
     )
     if answer.clusters:

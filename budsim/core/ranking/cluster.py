@@ -44,6 +44,11 @@ class Offer:
         return Deployment(members=self.deployed)
 
     @property
+    def excluded(self) -> tuple[str, ...]:
+        """config_ids of the blacklist entries that barred something."""
+        return tuple(dict.fromkeys(config_id for result in self.results for config_id in result.excluded))
+
+    @property
     def carries(self) -> bool:
         """Whether it carries the target."""
         return bool(self.deployed) and self.deployment.share >= 1.0
@@ -98,28 +103,35 @@ def as_recommendation(
         shared: The offers that carry the load together, where none does alone.
         before: What the cluster ranked just before deploys.
     """
-    best = source.deployment
-    excluded = tuple(dict.fromkeys(config_id for result in source.results for config_id in result.excluded))
+    best, excluded = source.deployment, source.excluded
     told = explained(best, source.others, slo=slo)
     explanation = explain(best, slo=slo, runner_up=told.runner_up, excluded=excluded)
-    names = [item.cluster_id for item in shared if item.cluster_id != source.cluster_id]
-    if names:
-        everyone = Deployment(members=tuple(member for item in shared for member in item.deployed))
-        explanation = f"together with {', '.join(names)} it carries {everyone.target} users: {explanation}"
-    notes = [result.method_note for result in source.results if result.method_note]
-    prices = [written_off(item.part) for item in source.deployed if item.part.price.is_written_off]
-    said = [*warnings, *notes, *prices, *([left_out(excluded)] if excluded else [])]
+    said = [*warnings, *_notes(source), *([left_out(excluded)] if excluded else [])]
     return ClusterRecommendation(
         cluster_id=source.cluster_id,
         configurations=(*source.deployed, *source.others),
         pareto=source.pareto,
         results=source.results,
-        explanation=explanation,
+        explanation=f"{_together_with(source, shared)}{explanation}",
         warnings=tuple(dict.fromkeys(said)),
         together=len(source.deployed),
         explained=replace(told, behind=behind(before, best, slo=slo) if before else None),
         changes=() if best.meets_slo else nearest(source.results),
     )
+
+
+def _together_with(source: Offer, shared: Sequence[Offer]) -> str:
+    names = [item.cluster_id for item in shared if item.cluster_id != source.cluster_id]
+    if not names:
+        return ""
+    everyone = Deployment(members=tuple(member for item in shared for member in item.deployed))
+    return f"together with {', '.join(names)} it carries {everyone.target} users: "
+
+
+def _notes(source: Offer) -> Iterable[str]:
+    """Yield how the parts were predicted, where not as asked, and which devices have no hourly price."""
+    yield from (result.method_note for result in source.results if result.method_note)
+    yield from (written_off(item.part) for item in source.deployed if item.part.price.is_written_off)
 
 
 def _placed(found: Iterable[tuple[Part, tuple[Configuration, ...]]]) -> list[RankedConfiguration]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from budsim.core.errors import InvalidInput
+from budsim.core.errors import InvalidInput, NoCompatibleEngine
 from budsim.core.search.direct import direct_search
 from budsim.core.search.sweep import swept
 from budsim.core.slo import Slo
@@ -77,6 +77,13 @@ def test_a_model_that_fits_nowhere_has_a_curve_of_reasons():
     found = curve(Axis.CONCURRENCY, 1, 2, parts=[replace(tiny)])
     assert [point.deployment for point in found.points] == [None, None]
     assert all("needs 18.0 GB" in point.reason for point in found.points)
+
+
+def test_a_request_without_a_part_has_no_curve_but_a_reason():
+    notes = PlanNotes(rejections=(), warnings=(), eta_s=1.0, data_version="v")
+    plan = SweepPlan(axis=Axis.CONCURRENCY, values=(1, 2))
+    with pytest.raises(NoCompatibleEngine, match="no part of the clusters can run the model"):
+        sweep(make_request(), Split(parts=(), notes=notes), plan, Computing().compute, now_s=0.0)
 
 
 @pytest.mark.parametrize("count", [0, MOST_POINTS + 1])
