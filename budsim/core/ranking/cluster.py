@@ -23,10 +23,10 @@ RankKey: TypeAlias = tuple[OrderKey, int, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What one cluster has found: its parts' results, and their configurations, placed and best first.
+    """What one cluster has found: its parts' results, and their configurations, best first. Only what is answered is placed.
 
     Attributes:
-        choices: Everything found, placed.
+        choices: Everything found.
         deployed: What carries the target, one configuration or several beside each other; what reaches furthest where nothing does.
         others: The next best, which do the same each by itself where any does.
     """
@@ -62,8 +62,8 @@ def offer(cluster_id: str, found: Sequence[tuple[Part, PartResult]], *, top_k: i
         found: Its parts with their results.
         top_k: Most configurations kept.
     """
-    ranked = sorted(_placed((part, result.configurations) for part, result in found), key=rank_key)
-    front = _placed((part, result.pareto) for part, result in found)
+    ranked = sorted(_merged((part, result.configurations) for part, result in found), key=rank_key)
+    front = _merged((part, result.pareto) for part, result in found)
     best = _furthest(ranked)
     choices = {item.configuration.config_id: item for item in (*ranked, *front)}
     deployed = tuple(best[:1]) if any(map(_carries, best)) else carrying_together(tuple(choices.values()))
@@ -109,8 +109,8 @@ def as_recommendation(
     said = [*warnings, *_notes(source), *([left_out(excluded)] if excluded else [])]
     return ClusterRecommendation(
         cluster_id=source.cluster_id,
-        configurations=(*source.deployed, *source.others),
-        pareto=source.pareto,
+        configurations=tuple(map(placed, (*source.deployed, *source.others))),
+        pareto=tuple(map(placed, source.pareto)),
         results=source.results,
         explanation=f"{_together_with(source, shared)}{explanation}",
         warnings=tuple(dict.fromkeys(said)),
@@ -134,8 +134,8 @@ def _notes(source: Offer) -> Iterable[str]:
     yield from (written_off(item.part) for item in source.deployed if item.part.price.is_written_off)
 
 
-def _placed(found: Iterable[tuple[Part, tuple[Configuration, ...]]]) -> list[RankedConfiguration]:
-    return [placed(part, item) for part, items in found for item in items]
+def _merged(found: Iterable[tuple[Part, tuple[Configuration, ...]]]) -> list[RankedConfiguration]:
+    return [RankedConfiguration(part=part, configuration=item) for part, items in found for item in items]
 
 
 def _furthest(ranked: Sequence[RankedConfiguration]) -> Sequence[RankedConfiguration]:

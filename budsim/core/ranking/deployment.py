@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from budsim.core.ranking.placement import carried_users, placed, target_users
+from budsim.core.ranking.placement import carried_users, target_users
 from budsim.core.ranking.recommendation import RankedConfiguration
 from budsim.core.search.fitness import OrderKey
 from budsim.core.search.part import Range
@@ -114,7 +114,7 @@ def carrying_together(choices: Sequence[RankedConfiguration]) -> tuple[RankedCon
     """Return configurations on different hardware groups that carry the target together; where none do, all that reach furthest.
 
     Args:
-        choices: Placed configurations, several of a group allowed.
+        choices: Configurations, several of a group allowed.
     """
     reaching: tuple[RankedConfiguration, ...] = ()
     for key in (_meeting_key, _reaching_key):
@@ -172,7 +172,7 @@ def _trimmed(item: RankedConfiguration, *, share: float) -> RankedConfiguration:
     """Return a configuration with the replicas that carry this share of its target, at most its own."""
     found = item.configuration
     wanted = max(1, ceil(share * target_users(item) / found.candidate.concurrency - 1e-9))
-    return item if wanted >= item.replicas else placed(item.part, replace(found, replicas=wanted))
+    return item if wanted >= item.replicas else replace(item, configuration=replace(found, replicas=wanted))
 
 
 def _slowest(ranges: Iterable[Range]) -> Range:

@@ -1,20 +1,21 @@
 """Replicas on the real nodes."""
 
+from dataclasses import replace
+
 from budsim.core.hardware.placement import ReplicaPlacement, place
 from budsim.core.ranking.recommendation import PlacedDevices, PlacedReplica, RankedConfiguration
-from budsim.core.search.part import Configuration, Part
 
 
-def placed(part: Part, configuration: Configuration) -> RankedConfiguration:
+def placed(ranked: RankedConfiguration) -> RankedConfiguration:
     """Return a configuration with its replicas on the nodes of its group."""
-    candidate = configuration.candidate
+    candidate = ranked.configuration.candidate
     replicas = place(
-        part.group,
+        ranked.part.group,
         tensor_parallel=candidate.tensor_parallel,
         pipeline_parallel=candidate.pipeline_parallel,
-        replicas=configuration.replicas,
+        replicas=ranked.replicas,
     )
-    return RankedConfiguration(part=part, configuration=configuration, placement=tuple(_by_node(replica) for replica in replicas))
+    return replace(ranked, placement=tuple(_by_node(replica) for replica in replicas))
 
 
 def _by_node(replica: ReplicaPlacement) -> PlacedReplica:
@@ -32,7 +33,7 @@ def _by_node(replica: ReplicaPlacement) -> PlacedReplica:
 
 
 def carried_users(ranked: RankedConfiguration) -> int:
-    """Return the users its placed replicas carry."""
+    """Return the users its replicas carry."""
     return ranked.replicas * ranked.configuration.candidate.concurrency
 
 

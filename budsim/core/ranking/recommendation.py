@@ -27,16 +27,16 @@ class PlacedReplica:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedConfiguration:
-    """A configuration of one part with its replicas placed on the real nodes."""
+    """A configuration of one part; what is answered has its replicas placed on the real nodes."""
 
     part: Part
     configuration: Configuration
-    placement: tuple[PlacedReplica, ...]
+    placement: tuple[PlacedReplica, ...] = ()
 
     @property
     def replicas(self) -> int:
-        """Placed replicas."""
-        return len(self.placement)
+        """Replicas of it, as many as are placed."""
+        return self.configuration.replicas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
