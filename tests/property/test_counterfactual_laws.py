@@ -46,7 +46,7 @@ def proposed(part, predictor, memory):
     return changes
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     nodes=NODES,
     load=LOADS,
@@ -71,7 +71,7 @@ def test_the_same_holds_on_the_analytic_model(nodes, load, slo, name):
         assert answers(changed(part, change), REAL, AnalyticMemory()), change
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     nodes=NODES,
     memory_gb=st.sampled_from((8, 10, 16)),

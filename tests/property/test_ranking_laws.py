@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budsim.core.ranking.rank import Findings, recommend
@@ -33,6 +33,7 @@ def answered(parts, slo, *, spread=False):
     return recommend(Findings(workflow_id="w", slo=slo, parts=parts, results=[found(part) for part in parts], spread=spread))
 
 
+@settings(deadline=None)
 @given(nodes=st.tuples(NODES, NODES), users=st.integers(1, 400), slo=SLOS)
 def test_no_node_gives_more_devices_than_it_has_free_and_the_target_is_carried(nodes, users, slo):
     for cluster in answered(parts_of(nodes, users, slo), slo).clusters:
@@ -47,6 +48,7 @@ def test_no_node_gives_more_devices_than_it_has_free_and_the_target_is_carried(n
         assert sum(item.replicas * item.configuration.candidate.concurrency for item in cluster.deployed) >= users
 
 
+@settings(deadline=None)
 @given(nodes=st.tuples(NODES, NODES), users=st.integers(1, 400), slo=SLOS)
 def test_every_member_of_a_mix_is_needed(nodes, users, slo):
     for cluster in answered(parts_of(nodes, users, slo), slo).clusters:
@@ -54,6 +56,7 @@ def test_every_member_of_a_mix_is_needed(nodes, users, slo):
         assert all(sum(carried) - each < users for each in carried)
 
 
+@settings(deadline=None)
 @given(nodes=st.tuples(NODES, NODES), users=st.integers(100, 1500))
 def test_clusters_that_share_a_target_carry_it_and_none_would_alone(nodes, users):
     slo = Slo()

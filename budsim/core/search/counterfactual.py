@@ -104,7 +104,7 @@ def _most_served(case: Case, trial: Trial) -> tuple[float, int | None]:
     carried = (trial.held * trial.users).astype(np.float64)
     if case.part.workload.request_rate_per_s is not None:
         carried = carried / trial.judged.predictions.e2e_s
-    carried = np.where(trial.judged.fitness.meets_slo & (trial.held > 0), carried, 0.0)
+    carried = np.where(trial.judged.fitness.meets_slo, carried, 0.0)
     return (0.0, None) if not carried.any() else (float(carried.max()), int(carried.argmax()))
 
 
