@@ -147,20 +147,33 @@ LINEAR_EVERY: Final = {
 
 NARROW_EMBEDDING: Final = frozenset({"albert", "electra"})
 ONE_LAYER: Final = frozenset({"albert"})  # all layers of a group share their weights
-ZERO_EXPERTS: Final = "zero_expert_num"  # experts that pass a token on: how many it meets is not in the config
+ZERO_EXPERTS: Final = "zero_expert_num"  # experts that pass a token on unchanged, among which it is routed too
+DOUBLED: Final = frozenset({"longcat_flash"})  # each of num_layers attends and is dense twice, and has experts beside both
 
 # layers that keep a state
 FIRST_MAMBA: Final = frozenset({"mamba", "falcon_mamba", "jamba", "zamba"})  # the others with state-space layers build Mamba-2
+WIDTH_STATED: Final = frozenset({"mamba", "falcon_mamba"})  # intermediate_size is the width of the mixer, whatever `expand` says
 MIXER_ONLY: Final = frozenset({"mamba", "mamba2", "falcon_mamba", "zamba", "zamba2"})  # no feed-forward of their own
 ONE_PART: Final = frozenset({"nemotron_h"})  # a layer is a mixer or a feed-forward, and has one norm
 PARALLEL_STATE: Final = frozenset({"falcon_h1"})  # each layer attends and keeps a state
 SHARED_BLOCK: Final = frozenset({"zamba", "zamba2"})  # some layers call one transformer block whose weights they share
 GATED_RECURRENCE: Final = frozenset({"recurrent_gemma"})
 
+DECODERS: Final = frozenset({"chatglm"})  # what decodes though its architecture is called a model like those that embed
+
 # encoders in front of a decoder
 TEXT_TO_TEXT: Final = frozenset({"t5", "mt5", "umt5"})
 SPEECH: Final = frozenset({"whisper"})
 
 READ: Final = (
-    MIXER_ONLY | ONE_PART | FIRST_MAMBA | GATED_RECURRENCE | TEXT_TO_TEXT | SPEECH | ENCODERS | FULL_EVERY.keys() | LINEAR_EVERY.keys()
+    DOUBLED
+    | MIXER_ONLY
+    | ONE_PART
+    | FIRST_MAMBA
+    | GATED_RECURRENCE
+    | TEXT_TO_TEXT
+    | SPEECH
+    | ENCODERS
+    | FULL_EVERY.keys()
+    | LINEAR_EVERY.keys()
 )

@@ -43,7 +43,8 @@ def _chosen(fields: Fields, layers: int) -> tuple[Channel, ...]:
 def _of_kind(fields: Fields, kind: Channel, *, hidden: int, experts: int) -> FeedForwardSpec:
     match kind:
         case Channel.ROUTED:
-            beside = _dense(fields, hidden).intermediate_size if fields.flag("enable_moe_block") else 0
+            has_dense = fields.flag("enable_moe_block") or fields.model_type in families.DOUBLED
+            beside = _dense(fields, hidden).intermediate_size if has_dense else 0
             return replace(_experts(fields, experts), intermediate_size=beside)
         case Channel.DENSE | Channel.USUAL:
             return _dense(fields, hidden)
@@ -65,6 +66,8 @@ def _widened(fields: Fields, specs: tuple[FeedForwardSpec, ...]) -> tuple[FeedFo
 
 def _routed_layers(fields: Fields, layers: int) -> tuple[bool, ...]:
     """Return which layers route to experts: all, but those a config sets apart."""
+    if fields.model_type in families.DOUBLED:
+        return tuple(index % 2 == 0 for index in range(layers))
     listed = fields.numbers("moe_layer_freq")
     if len(listed) == layers:
         return tuple(bool(value) for value in listed)
@@ -119,8 +122,8 @@ def _adjusted(fields: Fields, width: int) -> int:
 
 
 def _experts(fields: Fields, experts: int) -> FeedForwardSpec:
-    width = fields.optional("moe_intermediate_size") or fields.number(*_WIDTH)
-    per_token = fields.number(*_PER_TOKEN)
+    width = fields.optional("moe_intermediate_size", "expert_ffn_hidden_size") or fields.number(*_WIDTH)
+    per_token = _met(fields, experts)
     if per_token > experts:
         raise UnsupportedModel(
             f"the config of {fields.model_id} routes a token to num_experts_per_tok={per_token} of {experts} experts",
@@ -136,6 +139,16 @@ def _experts(fields: Fields, experts: int) -> FeedForwardSpec:
         shared_intermediate_size=_shared_width(fields, width),
         expert_hidden_size=fields.optional("moe_latent_size", "routed_expert_hidden_size") or 0,
     )
+
+
+def _met(fields: Fields, experts: int) -> int:
+    """Return the experts a token meets: of those it is routed to its share of real ones, where some pass it on unchanged.
+
+    Source:
+        LongCat-Flash Technical Report, section 2.1.1: the router is balanced so that 8 of the 12 chosen are real, as are 512 of 768.
+    """
+    chosen, idle = fields.number(*_PER_TOKEN), fields.optional(families.ZERO_EXPERTS) or 0
+    return max(1, round(chosen * experts / (experts + idle)))
 
 
 def _shared_width(fields: Fields, width: int) -> int:

@@ -50,5 +50,7 @@ def _towers(fields: Fields, config: Mapping[str, Any]) -> Iterable[str]:
 def _approximations(fields: Fields) -> Iterable[str]:
     if fields.optional("index_topk"):
         yield f"{fields.model_id} attends to a chosen part of the context; its time is that of attention to all of it"
+    if fields.optional(families.ZERO_EXPERTS):
+        yield f"{fields.model_id} routes tokens to experts that pass them on: the mean number of real experts is reckoned with"
     if has_encoder(fields):
         yield f"{fields.model_id} has an encoder: the time of a prompt is that of its decoder's layers"

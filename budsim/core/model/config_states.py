@@ -51,7 +51,8 @@ def _selective_scan(fields: Fields, hidden: int) -> AttentionSpec:
     Source:
         Mamba, Gu and Dao 2023, as MambaMixer and JambaMambaMixer of transformers 5.17.0 build it.
     """
-    inner = (fields.optional("mamba_expand", "expand") or 2) * hidden
+    stated = fields.optional("intermediate_size") if fields.model_type in families.WIDTH_STATED else None
+    inner = stated or (fields.optional("mamba_expand", "expand") or 2) * hidden
     values, taps = fields.number(*_STATE), fields.number(*_TAPS)
     rank = fields.optional("mamba_dt_rank", "time_step_rank") or -(-hidden // RANK_SHARE)
     projections = hidden * 2 * inner + inner * (rank + 2 * values) + rank * inner + inner + inner * hidden

@@ -41,7 +41,6 @@ def model_from_config(config: Mapping[str, Any], *, model_id: str, revision: str
     fields = Fields(text, model_id, sparse=wrapped)
     architectures = tuple(str(name) for name in _listed(config.get("architectures")) or _listed(text.get("architectures")))
     refuse_unknown_encoder(fields)
-    _refuse_zero_experts(fields)
     hidden = fields.size("hidden_size", "n_embd", "d_model", "dim")
     blocks = _blocks(fields, hidden)
     vocabulary = fields.size("padded_vocab_size", "vocab_size")
@@ -88,19 +87,12 @@ def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _refuse_zero_experts(fields: Fields) -> None:
-    if fields.has(families.ZERO_EXPERTS):
-        raise UnsupportedModel(
-            f"the config of {fields.model_id} (model_type {fields.model_type!r}) has {families.ZERO_EXPERTS}, which is not read",
-            param="pretrained_model_uri",
-            remedy="name a model whose tokens all meet the same number of experts",
-        )
-
-
 def _kind(model_type: str, architectures: tuple[str, ...], model_id: str) -> ModelKind:
     name = model_id.lower()
     if model_type in families.ENCODERS or any(head.endswith("ForMaskedLM") for head in architectures):
         return ModelKind.ENCODER
+    if model_type in families.DECODERS:
+        return ModelKind.DECODER
     if "embedding" in name or "reranker" in name or any(head.endswith(("ForSequenceClassification", "Model")) for head in architectures):
         return ModelKind.EMBEDDING
     return ModelKind.DECODER
@@ -128,6 +120,8 @@ def _pairs(fields: Fields, layers: int, hidden: int) -> tuple[tuple[AttentionSpe
 
 
 def _depth(fields: Fields) -> int:
+    if fields.model_type in families.DOUBLED:
+        return 2 * fields.size("num_layers")
     listed = listed_layers(fields) if fields.model_type in families.ONE_PART else ()
     return len(listed) or fields.size("num_hidden_layers", "n_layer", "num_decoder_layers", "num_layers", "n_layers", "decoder_layers")
 

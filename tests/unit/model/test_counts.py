@@ -85,3 +85,18 @@ def test_quantised_weights_are_never_larger(method: str) -> None:
 def test_a_missing_field_is_named() -> None:
     with pytest.raises(UnsupportedModel, match="num_attention_heads"):
         model_from_config({"hidden_size": 8, "vocab_size": 8, "num_hidden_layers": 1}, model_id="x")
+
+
+def test_experts_that_pass_a_token_on_are_neither_weights_nor_work() -> None:
+    # LongCat-Flash: 28 layers of two attentions and two dense feed-forwards each, with 512 real experts beside the first of them;
+    # of the 12 it is routed to, 12 · 512/768 = 8 are real
+    model = _model("meituan-longcat/LongCat-Flash-Chat")
+    assert [(block.count, block.feed_forward.intermediate_size) for block in model.blocks] == [(28, 12_288), (28, 12_288)]
+    assert [(block.feed_forward.experts, block.feed_forward.experts_per_token) for block in model.blocks] == [(512, 8), (0, 0)]
+    assert float(kv_bytes_per_token(model, tensor_parallel=1, bytes_per_value=2.0)) == 56 * (512 + 64) * 2
+    assert any("pass them on" in note for note in model.notes)
+
+
+def test_what_decodes_is_a_decoder_though_its_architecture_is_called_a_model() -> None:
+    # ChatGLM2-6B: 28 layers · 2 · 2 heads · 128 · 2 B
+    assert float(kv_bytes_per_token(_model("THUDM/chatglm2-6b"), tensor_parallel=1, bytes_per_value=2.0)) == 28_672
