@@ -64,7 +64,7 @@ def _plain(section: Mapping[str, Any], name: str, model_id: str) -> Quantization
         raise _unread(model_id, f"quant_method {name!r} with bits {stated!r}")
     known = found or Quantization(method=name, weight_bits=bits)
     group = section.get("group_size", section.get("q_group_size", known.group_size))
-    return replace(known, weight_bits=bits, group_size=_group(group))
+    return replace(known, weight_bits=bits, group_size=_group(group), block_size=_block(section.get("weight_block_size")))
 
 
 def _bits(value: object) -> float | None:
@@ -84,6 +84,10 @@ def _mxfp4(_: Mapping[str, Any], __: str) -> Quantization:
 
 def _group(value: object) -> int:
     return max(0, value) if isinstance(value, int) else 0
+
+
+def _block(value: object) -> int:
+    return max((_group(side) for side in value), default=0) if isinstance(value, list | tuple) else 0
 
 
 def _modelopt(section: Mapping[str, Any], model_id: str) -> Quantization:
@@ -142,7 +146,10 @@ def _compressed_tensors(section: Mapping[str, Any], _: str) -> Quantization:
         narrow = Precision.FP4
     meets = narrow if layer.get("input_activations") else Precision.BF16
     scale = EIGHT_BIT_SCALE if is_float and bits == METHODS["nvfp4"].weight_bits else None
-    return Quantization(method="compressed-tensors", weight_bits=bits, group_size=group, scale_bits=scale, activation=meets)
+    block = _block(stored.get("block_structure"))
+    return Quantization(
+        method="compressed-tensors", weight_bits=bits, group_size=group, block_size=block, scale_bits=scale, activation=meets
+    )
 
 
 def _inner(section: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -126,6 +126,7 @@ class Quantization:
         method: Name the engines use: fp8, awq, gptq, int8, nf4, mxfp4, …
         weight_bits: Bits of one weight. [bit]
         group_size: Weights that share one scale; 0 = one scale per channel or tensor.
+        block_size: Rows and columns of a square of weights that share one scale; 0 = none do.
         scale_bits: Bits of a group's scale; None = as the method stores it.
         activation: Precision of the activations that meet the weights.
         excludes_embeddings: Embedding and LM head stay in the model's dtype.
@@ -137,6 +138,7 @@ class Quantization:
     method: str
     weight_bits: float
     group_size: int = 0
+    block_size: int = 0
     scale_bits: float | None = None
     activation: Precision = Precision.BF16
     excludes_embeddings: bool = True

@@ -10,6 +10,7 @@ from budsim.core.engines.choices import most_sequences
 from budsim.core.engines.spec import EngineKind, Scenario
 from budsim.core.hardware.spec import DeviceType, HardwareMode
 from budsim.core.hardware.topology import max_replicas, model_divides, valid_layouts
+from budsim.core.model.partition import scales_divide
 from budsim.core.model.spec import AttentionKind, LayerBlock, ModelSpec
 from budsim.core.search.part import Layout, Part
 
@@ -46,11 +47,12 @@ def divides(model: ModelSpec, layout: Layout) -> bool:
     """Return whether a model can be cut into this layout.
 
     Source:
-        CONTRACT «Clusters»; vLLM and SGLang start only where TP divides query heads, KV heads (or they it) and feed-forward widths.
+        CONTRACT «Clusters»; vLLM and SGLang start only where TP divides query heads, KV heads (or they it) and feed-forward widths,
+        and cuts no scale of quantised weights.
     """
     tensor, pipeline = layout.tensor_parallel, layout.pipeline_parallel
     whole = model_divides(query_heads=model.query_heads, layers=model.layers, tensor_parallel=tensor, pipeline_parallel=pipeline)
-    return whole and all(_block_divides(block, tensor) for block in model.blocks)
+    return whole and all(_block_divides(block, tensor) and scales_divide(model, block, tensor) for block in model.blocks)
 
 
 def concurrency_grid(part: Part, *, max_replicas: int) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import pytest
 
 from budsim.core.engines.spec import EngineKind
 from budsim.core.hardware.spec import DeviceType, HardwareMode
+from budsim.core.model.catalogue import catalogue_model
 from budsim.core.search.genome import space_of
 from budsim.core.search.part import Layout
 from budsim.core.search.space import concurrency_grid, divides, layouts_for, replicas_held_each
@@ -54,6 +55,23 @@ def test_a_group_without_devices_has_no_layout():
 )
 def test_a_model_divides_where_its_heads_and_widths_do(model, tensor_parallel, expected):
     assert divides(model, Layout(tensor_parallel=tensor_parallel, pipeline_parallel=1)) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("Qwen/Qwen3-235B-A22B-FP8", 4),  # experts of 1,536: over 8 devices 192, no multiple of blocks of 128
+        ("Qwen/Qwen3-30B-A3B-FP8", 2),  # experts of 768
+        ("deepseek-ai/DeepSeek-V3", 16),  # experts of 2,048
+        ("TheBloke/Llama-2-7B-Chat-AWQ", 2),  # 11,008 over 4 devices are 21.5 groups of 128
+    ],
+)
+def test_no_scale_of_quantised_weights_is_cut(name, most):
+    model = catalogue_model(name)
+    degrees = [degree for degree in (1, 2, 4, 8, 16) if divides(model, Layout(tensor_parallel=degree, pipeline_parallel=1))]
+    assert max(degrees) == most
+    plain = replace(model, quantization=None)
+    assert divides(plain, Layout(tensor_parallel=2 * most, pipeline_parallel=1))
 
 
 def test_a_pipeline_is_no_longer_than_the_model_is_deep():
