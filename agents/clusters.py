@@ -32,11 +32,12 @@ def prices_route(keeper: PriceKeeper, codec: Codec[PriceUpdated]) -> Route[Price
     """Return the route of prices."""
 
     async def handle(received: Received[PriceUpdated]) -> Sequence[OutgoingMessage]:
-        await keeper.put(_text(received.record.key), received.event.usd_per_hour)
+        event = received.event
+        await keeper.put(_text(received.record.key), event.usd_per_hour, valid_from_s=event.valid_from_s)
         return ()
 
     async def remove(tombstone: Tombstone) -> Sequence[OutgoingMessage]:
-        await keeper.put(_text(tombstone.record.key), None)
+        await keeper.remove(_text(tombstone.record.key))
         return ()
 
     return Route(agent="prices", codec=codec, handle=handle, tombstone=remove)

@@ -198,7 +198,7 @@ def flow_routes(settings: Settings, stores: Stores, ends: KafkaTopicEnds) -> dic
         catalogue.WORKFLOW_EVENTS: gather_route(gatherer, _inner_codec(WorkflowEvent)),
         catalogue.FEEDBACK: feedback_route(feedback, stores.messages, _codec(settings, FeedbackGiven)),
         catalogue.CLUSTERS: clusters_route(keeper, _codec(settings, ClusterUpdated)),
-        catalogue.PRICES: prices_route(PriceKeeper(prices=stores.prices), _codec(settings, PriceUpdated)),
+        catalogue.PRICES: prices_route(PriceKeeper(prices=stores.prices, clock=SystemClock()), _codec(settings, PriceUpdated)),
     }
 
 

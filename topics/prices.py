@@ -1,6 +1,6 @@
 """prices.v1, key «device» or «cluster_id|device», compacted; null removes the price."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from topics.wire import Amount, Event, SentModel
@@ -13,3 +13,11 @@ class PriceUpdated(Event, SentModel):
 
     usd_per_hour: Amount
     valid_from: datetime | None = None
+
+    @property
+    def valid_from_s(self) -> float | None:
+        """When the price begins, a time without a zone taken as UTC; None = when it comes. [unix s]"""
+        begin = self.valid_from
+        if begin is None:
+            return None
+        return (begin if begin.tzinfo else begin.replace(tzinfo=UTC)).timestamp()

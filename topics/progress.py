@@ -1,9 +1,12 @@
 """progress.v1, key workflow_id: how far a workflow is. Plan, gather and feedback write here."""
 
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from topics.wire import Event, WireModel
+
+FEEDBACK_APPLIED: Final = "feedback applied"
+FEEDBACK_REFUSED: Final = "feedback refused"
 
 
 class ProgressStatus(StrEnum):

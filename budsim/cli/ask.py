@@ -24,7 +24,7 @@ from budsim.stream.producer import KafkaPublisher
 from topics import catalogue
 from topics.clusters import ClusterUpdated
 from topics.feedback import FeedbackGiven
-from topics.progress import ProgressReported
+from topics.progress import FEEDBACK_APPLIED, FEEDBACK_REFUSED, ProgressReported
 from topics.recommendations import RecommendationMade
 from topics.simulation_requests import SimulationRequested
 
@@ -131,7 +131,12 @@ def feedback(file: File, wait: Annotated[bool, typer.Option(help="Wait until it 
 
 
 async def give_feedback(settings: Settings, event: FeedbackGiven, *, wait: bool) -> None:
-    """Send feedback; with `wait`, return when `feedback applied` came back."""
+    """Send feedback; with `wait`, return when it counts.
+
+    Raises:
+        InvalidInput: It was refused, or cannot be waited for.
+        Unavailable: Nothing came back in time.
+    """
     message = KafkaMessages(prefix=settings.topic_prefix, clock=SystemClock()).feedback(event)
     if not wait:
         await send(settings, [message])
@@ -140,10 +145,23 @@ async def give_feedback(settings: Settings, event: FeedbackGiven, *, wait: bool)
         raise InvalidInput("workflow_id is missing: nobody tells when this feedback counts", remedy="name it, or leave out --wait")
     async with reader(settings.kafka, settings.topic_prefix + catalogue.PROGRESS, from_start=False) as consumer:
         await send(settings, [message])
-        async for record in following(consumer, str(event.workflow_id).encode(), deadline_s=PATIENCE_S):
-            if json.loads(record.value or b"{}").get("payload", {}).get("event") == "feedback applied":
-                return
-    raise Unavailable(f"feedback on {event.config_id} was not applied in time", remedy="see: budsim dlq list")
+        await applied(following(consumer, str(event.workflow_id).encode(), deadline_s=PATIENCE_S), event.config_id)
+
+
+async def applied(records: AsyncIterator[Record], config_id: UUID) -> None:
+    """Return when the news of a workflow says that feedback counts.
+
+    Raises:
+        InvalidInput: It was refused.
+        Unavailable: The news ended before.
+    """
+    async for record in records:
+        news = ProgressReported.model_validate_json(record.value or b"").payload
+        if news.event == FEEDBACK_APPLIED:
+            return
+        if news.event == FEEDBACK_REFUSED:
+            raise InvalidInput(f"feedback on {config_id} was refused: {news.content.message}", remedy="see: budsim dlq list")
+    raise Unavailable(f"feedback on {config_id} was not applied in time", remedy="see: budsim dlq list")
 
 
 @clusters.command()

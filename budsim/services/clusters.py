@@ -80,9 +80,14 @@ async def rebuild_clusters(store: ReplaceableClusters, topic: ClusterTopic) -> t
 class PriceKeeper:
     """Keeps streamed prices."""
 
-    def __init__(self, *, prices: PriceStore) -> None:
+    def __init__(self, *, prices: PriceStore, clock: Clock) -> None:
         self._prices = prices
+        self._clock = clock
 
-    async def put(self, key: str, usd_per_hour: float | None) -> None:
-        """Set or remove a price."""
-        await self._prices.put(key, usd_per_hour)
+    async def put(self, key: str, usd_per_hour: float, *, valid_from_s: float | None) -> None:
+        """Set a price, from now on or from the time it names. [unix s]"""
+        await self._prices.put(key, usd_per_hour, now_s=self._clock.now_s(), valid_from_s=valid_from_s)
+
+    async def remove(self, key: str) -> None:
+        """Remove a price."""
+        await self._prices.remove(key)

@@ -82,7 +82,8 @@ class Planner:
         ports = self._ports
         model = await ports.models.resolve(request.model_uri)
         clusters = await self._clusters(request)
-        around = Surroundings(clusters=clusters, prices=await ports.prices.all(), blacklist_versions={}, now_s=ports.clock.now_s())
+        now_s = ports.clock.now_s()
+        around = Surroundings(clusters=clusters, prices=await ports.prices.all(now_s=now_s), blacklist_versions={}, now_s=now_s)
         planned = split(request, model, around, self._policy)
         versions = await ports.blacklists.versions(sorted({part.key for part in planned.parts}))
         if not versions:

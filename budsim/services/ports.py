@@ -331,12 +331,16 @@ class BlacklistStore(Protocol):
 class PriceStore(Protocol):
     """Streamed prices."""
 
-    async def all(self) -> dict[str, float]:
-        """Return $/h by «device» or «cluster_id|device»."""
+    async def all(self, *, now_s: float) -> dict[str, float]:
+        """Return $/h by «device» or «cluster_id|device», as valid at this time. [unix s]"""
         ...
 
-    async def put(self, key: str, usd_per_hour: float | None) -> None:
-        """Set a price, or remove it."""
+    async def put(self, key: str, usd_per_hour: float, *, now_s: float, valid_from_s: float | None = None) -> None:
+        """Set a price; one that is not valid yet leaves the present one in force until it is. [unix s]"""
+        ...
+
+    async def remove(self, key: str) -> None:
+        """Remove a price, and the one that would follow it."""
         ...
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import ColumnElement, case, delete, func, select, text
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -73,21 +74,35 @@ class PostgresPrices:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def all(self) -> dict[str, float]:
-        """Return $/h by key."""
+    async def all(self, *, now_s: float) -> dict[str, float]:
+        """Return $/h by key, as valid at this time."""
+        valid = _valid(now_s)
         async with autocommit(self._sessions) as session:
-            return {row.key: row.usd_per_hour for row in await session.execute(select(PriceRow.key, PriceRow.usd_per_hour))}
+            return {row.key: row.usd for row in await session.execute(select(PriceRow.key, valid.label("usd")).where(valid.is_not(None)))}
 
-    async def put(self, key: str, usd_per_hour: float | None) -> None:
-        """Set a price, or remove it."""
+    async def put(self, key: str, usd_per_hour: float, *, now_s: float, valid_from_s: float | None = None) -> None:
+        """Set a price; one that is not valid yet leaves the present one in force until it is."""
+        if valid_from_s is None or valid_from_s <= now_s:
+            told: dict[str, Any] = {"usd_per_hour": usd_per_hour, "next_usd_per_hour": None, "next_from": None}
+            kept: dict[str, Any] = {}
+        else:
+            told = {"next_usd_per_hour": usd_per_hour, "next_from": datetime.fromtimestamp(valid_from_s, tz=UTC)}
+            kept = {"usd_per_hour": _valid(now_s)}
+        added = insert(PriceRow).values(key=key, **told)
         async with transaction(self._sessions) as session:
-            if usd_per_hour is None:
-                await session.execute(delete(PriceRow).where(PriceRow.key == key))
-                return
-            added = insert(PriceRow).values(key=key, usd_per_hour=usd_per_hour)
             await session.execute(
-                added.on_conflict_do_update(index_elements=[PriceRow.key], set_={"usd_per_hour": usd_per_hour, "updated_at": func.now()})
+                added.on_conflict_do_update(index_elements=[PriceRow.key], set_={**told, **kept, "updated_at": func.now()})
             )
+
+    async def remove(self, key: str) -> None:
+        """Remove a price, and the one that would follow it."""
+        async with transaction(self._sessions) as session:
+            await session.execute(delete(PriceRow).where(PriceRow.key == key))
+
+
+def _valid(now_s: float) -> ColumnElement[float | None]:
+    """Return the price in force at a time: the following one from its beginning on."""
+    return case((PriceRow.next_from <= datetime.fromtimestamp(now_s, tz=UTC), PriceRow.next_usd_per_hour), else_=PriceRow.usd_per_hour)
 
 
 def _upsert(cluster: Cluster, updated_s: float) -> Insert:

@@ -45,7 +45,6 @@ class WorkflowRow(Base):
     model_name: Mapped[str] = mapped_column(String(255), server_default="")
     method: Mapped[str] = mapped_column(String(16), server_default="")
     request: Mapped[dict[str, Any] | None]
-    body_hash: Mapped[str | None] = mapped_column(String(64))
     notes: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]
     parts_total: Mapped[int] = mapped_column(server_default="0")
@@ -271,10 +270,12 @@ class TokenRow(Base):
 
 
 class PriceRow(Base):
-    """A streamed price of one device-hour."""
+    """A streamed price of one device-hour, and the one that follows it at a time to come."""
 
     __tablename__ = "prices"
 
     key: Mapped[str] = mapped_column(String(511), primary_key=True)
-    usd_per_hour: Mapped[float] = mapped_column(Float)
+    usd_per_hour: Mapped[float | None] = mapped_column(Float)
+    next_usd_per_hour: Mapped[float | None] = mapped_column(Float)
+    next_from: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())

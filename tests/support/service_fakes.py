@@ -183,7 +183,7 @@ class FakeEnds:
 class FakePrices:
     """No streamed prices."""
 
-    async def all(self) -> dict[str, float]:
+    async def all(self, *, now_s: float) -> dict[str, float]:
         return {}
 
 

@@ -17,7 +17,7 @@ from topics.blacklist_updates import BlacklistUpdated
 from topics.clusters import ClusterUpdated
 from topics.evaluations import EvaluationRequested
 from topics.feedback import FeedbackGiven
-from topics.progress import ProgressContent, ProgressPayload, ProgressReported, ProgressStatus
+from topics.progress import FEEDBACK_APPLIED, FEEDBACK_REFUSED, ProgressContent, ProgressPayload, ProgressReported, ProgressStatus
 from topics.searches import SearchRequested
 from topics.simulation_requests import SimulationRequested
 from topics.wire import Event
@@ -80,14 +80,14 @@ class KafkaMessages:
 
     def feedback_applied(self, workflow_id: UUID, event_id: UUID) -> OutgoingMessage:
         """Return the news that feedback counts from now on."""
-        content = ProgressContent(title="Feedback", message="feedback applied", status=ProgressStatus.COMPLETED)
-        return self._feedback_news("feedback applied", content, workflow_id, event_id)
+        content = ProgressContent(title="Feedback", message=FEEDBACK_APPLIED, status=ProgressStatus.COMPLETED)
+        return self._feedback_news(FEEDBACK_APPLIED, content, workflow_id, event_id)
 
     def feedback_refused(self, workflow_id: UUID, event_id: UUID, failure: Failure) -> OutgoingMessage:
         """Return the news that feedback does not count, and why."""
         text = f"{failure.message}. {failure.remedy}".strip()
         content = ProgressContent(title="Feedback", message=text, status=ProgressStatus.FAILED, primary_action="retry")
-        return self._feedback_news("feedback refused", content, workflow_id, event_id)
+        return self._feedback_news(FEEDBACK_REFUSED, content, workflow_id, event_id)
 
     def _feedback_news(self, name: str, content: ProgressContent, workflow_id: UUID, event_id: UUID) -> OutgoingMessage:
         payload = ProgressPayload(event=name, workflow_id=str(workflow_id), content=content)

@@ -1,6 +1,7 @@
 """Replicas put on the real nodes: which node gives which devices to which stage."""
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from budsim.core.errors import InvalidDeployment
 from budsim.core.hardware.spec import HardwareGroup, NodeShare
@@ -46,8 +47,8 @@ def place(group: HardwareGroup, *, tensor_parallel: int, pipeline_parallel: int,
             param="replicas",
             remedy=f"Ask for at most {held}." if held else "Choose a layout that the nodes carry.",
         )
-    room = [_Room(share) for share in group.nodes]
-    return tuple(_place_one(room, tensor_parallel, pipeline_parallel) for _ in range(replicas))
+    rooms = _Rooms(group.nodes)
+    return tuple(_place_one(rooms, tensor_parallel, pipeline_parallel) for _ in range(replicas))
 
 
 class _Room:
@@ -68,16 +69,30 @@ class _Room:
         )
 
 
-def _place_one(room: list[_Room], tensor_parallel: int, pipeline_parallel: int) -> ReplicaPlacement:
+class _Rooms:
+    """The nodes by what is left of them, so that finding one takes as long as there are sizes, not nodes."""
+
+    def __init__(self, shares: tuple[NodeShare, ...]) -> None:
+        self._rooms = [_Room(share) for share in shares]
+        self._left: dict[int, list[int]] = {}
+        for index, room in enumerate(self._rooms):
+            self._left.setdefault(room.free, []).append(index)
+
+    def take(self, tensor_parallel: int, missing: int) -> list[StagePlacement]:
+        """Return up to so many stages on the tightest node that holds them all, else on the roomiest; the first among equals."""
+        wanted = tensor_parallel * missing
+        free = min((free for free in self._left if free >= wanted), default=max(self._left))
+        index = heappop(self._left[free])
+        if not self._left[free]:
+            del self._left[free]
+        room = self._rooms[index]
+        stages = [room.take(tensor_parallel) for _ in range(min(missing, room.free // tensor_parallel))]
+        heappush(self._left.setdefault(room.free, []), index)
+        return stages
+
+
+def _place_one(rooms: _Rooms, tensor_parallel: int, pipeline_parallel: int) -> ReplicaPlacement:
     stages: list[StagePlacement] = []
     while len(stages) < pipeline_parallel:
-        missing = pipeline_parallel - len(stages)
-        node = _best_node(room, tensor_parallel, missing)
-        stages.extend(node.take(tensor_parallel) for _ in range(min(missing, node.free // tensor_parallel)))
+        stages.extend(rooms.take(tensor_parallel, pipeline_parallel - len(stages)))
     return ReplicaPlacement(stages=tuple(stages))
-
-
-def _best_node(room: list[_Room], tensor_parallel: int, stages: int) -> _Room:
-    """Return the tightest node that holds all these stages, else the roomiest."""
-    whole = [node for node in room if node.free >= tensor_parallel * stages]
-    return min(whole, key=lambda node: node.free) if whole else max(room, key=lambda node: node.free)

@@ -1,8 +1,14 @@
 """Which tensor × pipeline layouts the nodes of a group carry, and how many replicas of each."""
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from budsim.core.hardware.spec import DeviceType, HardwareGroup, HardwareMode
+from budsim.core.remembered import remembered
+
+GROUPS_AT_HAND: Final = 8  # whose sizes of nodes are remembered; a group may have many thousand nodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +76,14 @@ def model_divides(*, query_heads: int, layers: int, tensor_parallel: int, pipeli
 
 
 def _nodes_with_devices(group: HardwareGroup) -> int:
-    return sum(node.devices > 0 for node in group.nodes)
+    return sum(nodes for devices, nodes in _node_sizes(group) if devices > 0)
 
 
 def _stage_slots(group: HardwareGroup, tensor_parallel: int) -> int:
-    return sum(node.devices // tensor_parallel for node in group.nodes)
+    return sum(devices // tensor_parallel * nodes for devices, nodes in _node_sizes(group))
+
+
+@partial(remembered, most=GROUPS_AT_HAND)
+def _node_sizes(group: HardwareGroup) -> tuple[tuple[int, int], ...]:
+    """Return how many nodes have so many devices: a handful of sizes, however many nodes there are."""
+    return tuple(Counter(node.devices for node in group.nodes).items())

@@ -41,16 +41,16 @@ async def test_a_connection_ended_within_a_transaction_is_unavailable_and_its_wr
             await session.execute(text("INSERT INTO prices (key, usd_per_hour) VALUES ('half', 1)"))
             await migrated_database.fetch(TERMINATE_OTHERS)
             await session.execute(text("SELECT 1"))
-    assert await PostgresPrices(sessions).all() == {}
+    assert await PostgresPrices(sessions).all(now_s=1.0) == {}
 
 
 async def test_after_all_connections_ended_the_next_but_one_call_is_answered(sessions, migrated_database: Database):
     prices = PostgresPrices(sessions)
-    await prices.put("A100", 2.0)
+    await prices.put("A100", 2.0, now_s=1.0)
     await migrated_database.fetch(TERMINATE_OTHERS)
     with pytest.raises(Unavailable):
-        await prices.all()
-    assert await prices.all() == {"A100": 2.0}
+        await prices.all(now_s=1.0)
+    assert await prices.all(now_s=1.0) == {"A100": 2.0}
 
 
 async def test_an_exhausted_pool_is_unavailable(migrated_database: Database):
@@ -59,7 +59,7 @@ async def test_an_exhausted_pool_is_unavailable(migrated_database: Database):
     async with transaction(sessions) as session:
         await session.execute(text("SELECT 1"))
         with pytest.raises(Unavailable):
-            await PostgresPrices(sessions).all()
+            await PostgresPrices(sessions).all(now_s=1.0)
     await engine.dispose()
 
 
@@ -73,7 +73,7 @@ async def test_a_number_the_driver_refuses_is_not_unavailable_or_it_would_be_hel
 
 async def test_a_value_the_server_refuses_is_not_unavailable(sessions):
     with pytest.raises(DBAPIError):
-        await PostgresPrices(sessions).put("x" * 512, 1.0)
+        await PostgresPrices(sessions).put("x" * 512, 1.0, now_s=1.0)
 
 
 async def test_a_server_that_falls_silent_is_unavailable_well_within_one_attempt(migrated_database: Database, monkeypatch):
@@ -82,10 +82,10 @@ async def test_a_server_that_falls_silent_is_unavailable_well_within_one_attempt
     async with SilentProxy(migrated_database.dsn) as proxy:
         engine = create_engine(proxy.dsn)
         prices = PostgresPrices(create_sessions(engine))
-        await prices.put("A100", 2.0)
+        await prices.put("A100", 2.0, now_s=1.0)
         proxy.fall_silent()
         began_s = time.monotonic()
         with pytest.raises(Unavailable):
-            await prices.all()
+            await prices.all(now_s=1.0)
         assert time.monotonic() - began_s < 10.0  # twice 0.5 s, and a slow machine
         await engine.dispose()

@@ -5,6 +5,8 @@ from budsim.storage.clusters import PostgresClusters, PostgresPrices
 from budsim.storage.tokens import PostgresTokens
 from tests.support.databases import Database
 
+NOW_S = 1_800_000_000.0
+
 
 async def test_a_cluster_comes_back_as_it_was_put_and_with_its_time(sessions):
     clusters = PostgresClusters(sessions)
@@ -35,13 +37,39 @@ async def test_a_replay_from_an_earlier_offset_does_not_turn_the_offset_back(ses
 
 async def test_prices_are_set_changed_and_removed(sessions):
     prices = PostgresPrices(sessions)
-    await prices.put("A100", 2.0)
-    await prices.put("A100", 1.5)
-    await prices.put("c1|A100", 0.9)
-    assert await prices.all() == {"A100": 1.5, "c1|A100": 0.9}
-    await prices.put("A100", None)
-    await prices.put("never", None)
-    assert await prices.all() == {"c1|A100": 0.9}
+    await prices.put("A100", 2.0, now_s=NOW_S)
+    await prices.put("A100", 1.5, now_s=NOW_S)
+    await prices.put("c1|A100", 0.9, now_s=NOW_S)
+    assert await prices.all(now_s=NOW_S) == {"A100": 1.5, "c1|A100": 0.9}
+    await prices.remove("A100")
+    await prices.remove("never")
+    assert await prices.all(now_s=NOW_S) == {"c1|A100": 0.9}
+
+
+async def test_a_price_is_used_from_its_beginning_on_and_the_present_one_until_then(sessions):
+    prices = PostgresPrices(sessions)
+    await prices.put("A100", 2.0, now_s=NOW_S)
+    await prices.put("A100", 3.0, now_s=NOW_S, valid_from_s=NOW_S + 60)
+    await prices.put("H100", 4.0, now_s=NOW_S, valid_from_s=NOW_S + 60)
+    await prices.put("L4", 0.5, now_s=NOW_S, valid_from_s=NOW_S - 60)
+    assert await prices.all(now_s=NOW_S + 59) == {"A100": 2.0, "L4": 0.5}
+    assert await prices.all(now_s=NOW_S + 60) == {"A100": 3.0, "H100": 4.0, "L4": 0.5}
+
+
+async def test_a_price_told_after_another_began_follows_that_one(sessions):
+    prices = PostgresPrices(sessions)
+    await prices.put("A100", 2.0, now_s=NOW_S)
+    await prices.put("A100", 3.0, now_s=NOW_S, valid_from_s=NOW_S + 60)
+    await prices.put("A100", 4.0, now_s=NOW_S + 90, valid_from_s=NOW_S + 120)
+    assert await prices.all(now_s=NOW_S + 119) == {"A100": 3.0}
+    assert await prices.all(now_s=NOW_S + 120) == {"A100": 4.0}
+
+
+async def test_a_price_for_now_takes_the_place_of_one_to_come(sessions):
+    prices = PostgresPrices(sessions)
+    await prices.put("A100", 3.0, now_s=NOW_S, valid_from_s=NOW_S + 60)
+    await prices.put("A100", 2.0, now_s=NOW_S)
+    assert await prices.all(now_s=NOW_S + 600) == {"A100": 2.0}
 
 
 async def test_a_token_is_found_by_its_secret_which_is_not_stored(sessions, migrated_database: Database):
