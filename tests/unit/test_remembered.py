@@ -57,3 +57,17 @@ def test_it_does_not_keep_more_than_its_bound():
         total(Value(number))
     total(first)
     assert function.calls == MOST + 2
+
+
+def test_a_function_may_be_given_a_bound_of_its_own():
+    function = Counted()
+
+    def total(value):
+        return function(value)
+
+    few = remembered(total, most=2)
+    one, two, three = Value(1), Value(2), Value(3)
+    few(one), few(two), few(one)
+    assert function.calls == 2
+    few(three), few(three), few(one)
+    assert function.calls == 4

@@ -21,7 +21,7 @@ TERMINATE_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE
 async def test_a_port_nobody_listens_on_is_unavailable():
     engine = create_engine("postgresql+asyncpg://postgres@127.0.0.1:1/postgres")
     with pytest.raises(Unavailable):
-        await PostgresPrices(create_sessions(engine)).all()
+        await PostgresPrices(create_sessions(engine)).all(now_s=1.0)
     await engine.dispose()
 
 
@@ -31,7 +31,7 @@ async def test_a_server_that_lets_nobody_in_is_unavailable(migrated_database: Da
     dsn = "postgresql+asyncpg:" + (wrong.format(user=user, rest=rest) if "{" in wrong else wrong + rest)
     engine = create_engine(dsn)
     with pytest.raises(Unavailable):
-        await PostgresPrices(create_sessions(engine)).all()
+        await PostgresPrices(create_sessions(engine)).all(now_s=1.0)
     await engine.dispose()
 
 
