@@ -127,20 +127,19 @@ def carrying_together(choices: Sequence[RankedConfiguration]) -> tuple[RankedCon
 def _filled(groups: Iterable[RankedConfiguration]) -> tuple[RankedConfiguration, ...]:
     """Return the groups needed for the target, filled in the order of the score: what meets the SLOs, then the cheaper.
 
-    The cost of a token on one group does not depend on the others, so that is the least cost. A group that the others do without is left
-    out, the worst first; the last gives only the replicas that are needed.
+    The cost of a token on one group does not depend on the others, so that is the least cost. The last group gives only the replicas that
+    are needed, and a group that the others then do without is left out, the worst first.
     """
     chosen: list[RankedConfiguration] = []
     for item in sorted(groups, key=_filling_key):
-        if sum(map(share_of, chosen)) < 1.0:
-            chosen.append(item)
+        missing = 1.0 - sum(map(share_of, chosen))
+        if missing > 0.0:
+            chosen.append(_trimmed(item, share=missing))
     for item in reversed(chosen[:-1]):
         rest = [other for other in chosen if other is not item]
         if sum(map(share_of, rest)) >= 1.0:
             chosen = rest
-    if not chosen:
-        return ()
-    return (*chosen[:-1], _trimmed(chosen[-1], share=1.0 - sum(map(share_of, chosen[:-1]))))
+    return tuple(chosen)
 
 
 def _best_of_groups(

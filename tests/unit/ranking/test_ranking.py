@@ -132,6 +132,18 @@ def test_a_part_that_fits_nowhere_is_rejected_while_its_neighbour_is_recommended
     assert "24 GB" in rejection.remedy
 
 
+def test_what_memory_alone_has_judged_is_no_remedy_for_users_left_unserved():
+    load = make_load(concurrency=100)
+    small, tiny = on("c", nodes=(1,), memory_gb=40, load=load), on("c", memory_gb=10, nodes=(1,), load=load)
+    refused = narrow(tiny, (), FakeMemory(), now_s=0.0)
+    assert isinstance(refused, PartResult)
+    assert refused.changes
+    unserved, unfit = recommend(findings_of(small, tiny, results=[result_of(small), refused])).rejected
+    assert (unserved.code, unserved.changes) == ("target_not_carried", ())
+    assert unserved.remedy.startswith("offer 7 × ACC-40GB")
+    assert unfit.changes == refused.changes
+
+
 def test_what_plan_left_out_stays_in_the_answer():
     left = Rejection(cluster_id="x", reason="unknown device", code="device_left_out")
     assert recommend(findings_of(on("c"), rejections=[left])).rejected == (left,)

@@ -78,6 +78,30 @@ def test_the_cheaper_group_is_filled_first():
     assert [name for name, *_ in deployed(cluster)] == ["ACC-24GB", "ACC-40GB"]
 
 
+def three(concurrency, *, last=1):
+    """4 users on a cheap device, 16 on a second, 16 on each of the last, dearer ones; 43.2 − 17 = 26 would fit those."""
+    load = make_load(concurrency=concurrency)
+    kinds = ((24, 1, 0.01), (40, 1, 2.0), (48, last, 4.0))
+    return findings_of(*(single("c", memory_gb=size, nodes=count, load=load, usd_per_hour=usd) for size, count, usd in kinds))
+
+
+def test_a_group_that_the_others_do_without_is_left_out_however_cheap():
+    # 4 + 16 leave 12 of 32 users, so the last group is needed, and 16 + 16 are enough without the first
+    (cluster,) = recommend(three(32)).clusters
+    assert deployed(cluster) == [("ACC-40GB", 1, 16), ("ACC-48GB", 1, 16)]
+
+
+def test_a_cheap_group_stays_where_it_saves_a_replica_of_the_last():
+    # without its 4 users 20 of 36 would be left for the last group: two replicas where one is enough
+    (cluster,) = recommend(three(36, last=1)).clusters
+    assert deployed(cluster) == [("ACC-24GB", 1, 4), ("ACC-40GB", 1, 16), ("ACC-48GB", 1, 16)]
+    load = make_load(concurrency=60)
+    kinds = ((24, 1, 0.01), (40, 1, 2.0), (32, 5, 4.0))  # 28.8 − 17 = 11 users fit 32 GB, of the powers of two 8
+    mix = findings_of(*(single("c", memory_gb=size, nodes=count, load=load, usd_per_hour=usd) for size, count, usd in kinds))
+    (cluster,) = recommend(mix).clusters
+    assert deployed(cluster) == [("ACC-24GB", 1, 4), ("ACC-40GB", 1, 16), ("ACC-32GB", 5, 8)]
+
+
 def test_a_mix_that_carries_and_meets_is_ranked_with_those_that_carry_alone():
     slo = Slo(e2e_s=4.0)
     mix = mixed(slo=slo, usd=(0.2, 0.2))

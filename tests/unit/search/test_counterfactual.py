@@ -5,6 +5,7 @@ On one device E2E is 2.1 + 0.06·c s for c users, TTFT 0.1 + 0.01·c; 24 GB hold
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from budsim.core.predictors.protocol import Method
@@ -16,7 +17,22 @@ from budsim.core.search.part import SearchTask
 from budsim.core.search.run import search
 from budsim.core.search.strategy import find
 from budsim.core.slo import Slo
-from tests.support.search_fakes import FakeMemory, FakePredictor, make_engine, make_entry, make_group, make_load, make_part
+from tests.support.changed_parts import answers, changed
+from tests.support.search_fakes import FakeMemory, FakePredictor, make_engine, make_entry, make_group, make_load, make_part, predictions
+
+
+class Jagged(FakePredictor):
+    """Quicker at one load than at any other, as no device is: what holds there says nothing of the loads beside it."""
+
+    def __init__(self, users: int) -> None:
+        super().__init__()
+        self._users = users
+
+    def predict(self, scenario, candidates):
+        found = super().predict(scenario, candidates)
+        quick = candidates.concurrency == self._users
+        ttft, e2e = np.where(quick, 0.01, found.ttft_s), np.where(quick, 0.5, found.e2e_s)
+        return predictions(ttft_s=ttft, e2e_s=e2e, tpot_s=found.tpot_s, throughput_per_user=scenario.workload.output_tokens / e2e)
 
 
 def part_of(*, concurrency=64, slo=None, memory_gb=80, nodes=(1,), rate=None):
@@ -24,11 +40,11 @@ def part_of(*, concurrency=64, slo=None, memory_gb=80, nodes=(1,), rate=None):
     return make_part(group=make_group(nodes=nodes, memory_gb=memory_gb), load=load, slo=slo, engine=make_engine(pipeline=False))
 
 
-def changes_of(part, *entries):
-    task = narrow(part, entries, FakeMemory(), now_s=0.0)
+def changes_of(part, *entries, predictor=None):
+    predictor, task = predictor or FakePredictor(), narrow(part, entries, FakeMemory(), now_s=0.0)
     assert isinstance(task, SearchTask)
-    result = find(task, FakePredictor(), FakeMemory())
-    return {change.kind: change for change in changes_for(task, result, FakePredictor(), FakeMemory())}
+    result = find(task, predictor, FakeMemory())
+    return {change.kind: change for change in changes_for(task, result, predictor, FakeMemory())}
 
 
 def test_a_part_that_does_what_is_asked_needs_no_change():
@@ -48,6 +64,19 @@ def test_devices_are_the_fewest_whose_even_share_of_the_users_meets_the_slo():
     found = changes_of(part_of(slo=Slo(e2e_s=3.3), nodes=(1, 1, 1), concurrency=200))[ChangeKind.DEVICES]
     assert (found.asked, found.needed, found.per_node) == (3.0, 10.0, 1)
     assert found.sentence == "offer 10 × ACC-80GB in all (10 replicas at TP=1, PP=1 with 20 users each)"
+
+
+def test_devices_are_told_only_for_loads_that_the_changed_request_would_look_at():
+    # 22 users are quick, but 200 over ⌈200 / 22⌉ = 10 replicas are 20 each, which are not; 11 and fewer are
+    part = part_of(slo=Slo(e2e_s=2.76), nodes=(1,), concurrency=200)
+    found = changes_of(part, predictor=Jagged(22))[ChangeKind.DEVICES]
+    assert answers(changed(part, found), Jagged(22), FakeMemory())
+
+
+def test_an_slo_is_told_only_for_loads_of_the_request_itself():
+    # of 100 users on three devices a replica takes 34, 50, 64 or 100, never the 35 that would be quick
+    found = changes_of(part_of(slo=Slo(ttft_s=0.2), nodes=(1, 1, 1), concurrency=100), predictor=Jagged(35))
+    assert found[ChangeKind.TTFT].needed == pytest.approx(0.44, abs=1e-3)
 
 
 def test_devices_that_must_stand_on_one_node_say_so():
