@@ -3,10 +3,14 @@
 On 40 GB 36 − 17 = 19 users fit a device, of the powers of two 16; on 24 GB 21.6 − 17 = 4.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from budsim.adapters.wire.recommendations import recommendation_event
+from budsim.core.hardware.spec import HardwareMode
 from budsim.core.ranking.rank import recommend
+from budsim.core.ranking.reach import Wish, reaching
 from budsim.core.ranking.shorten import shortened
 from budsim.core.slo import Slo
 from tests.support.search_fakes import make_engine, make_group, make_load, make_part
@@ -140,3 +144,24 @@ def test_under_an_arrival_rate_each_group_takes_its_share_of_the_rate():
 def test_however_short_an_answer_is_cut_what_is_deployed_stays_whole():
     *_, shortest = shortened(recommend(mixed(top_k=5)))
     assert len(shortest.clusters[0].deployed) == 2
+
+
+def test_a_mix_asked_again_is_the_same_mix_and_grows_or_shrinks_with_the_users():
+    answer = recommend(mixed(40))
+    wish = Wish(users=None, max_error_rate=1.0, entries={}, now_s=0.0)
+    assert [deployed(item) for item in reaching(answer, wish)] == [deployed(answer.clusters[0])]
+    # 48 users fill all four small devices, 16 need one large device alone; 49 are too many
+    (more,) = reaching(answer, replace(wish, users=48))
+    assert deployed(more) == [("ACC-40GB", 2, 16), ("ACC-24GB", 4, 4)]
+    (fewer,) = reaching(answer, replace(wish, users=16))
+    assert deployed(fewer) == [("ACC-40GB", 1, 16)]
+    assert reaching(answer, replace(wish, users=49)) == ()
+
+
+def test_of_shared_devices_each_slice_carries_one_replica():
+    group = make_group(nodes=(3,), memory_gb=40, mode=HardwareMode.SHARED)
+    smaller = make_group(nodes=(3,), memory_gb=24, mode=HardwareMode.SHARED)
+    parts = [make_part(group=each, load=make_load(concurrency=60)) for each in (group, smaller)]
+    (cluster,) = recommend(findings_of(*parts)).clusters
+    assert deployed(cluster) == [("ACC-40GB", 3, 16), ("ACC-24GB", 3, 4)]
+    assert all(node.devices == 1 for item in cluster.deployed for replica in item.placement for node in replica.nodes)
