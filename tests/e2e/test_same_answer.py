@@ -22,6 +22,9 @@ def node(node_id: str, **figures: Any) -> dict[str, Any]:
 
 SMALL = [{"id": f"small-{number}", "nodes": [node("n1", available_count=2)]} for number in range(3)]
 SHARED = [{"id": "shared", "nodes": [node("n1", memory_allocated_gb=10), node("n2", memory_allocated_gb=40)]}]
+A100 = {"name": "NVIDIA-A100-SXM4-80GB", "mem_per_GPU_in_GB": 80}
+MIXED = [{"id": "mixed", "nodes": [node("n1", available_count=1), node("n2", available_count=1, **A100)]}]
+NO_SLO = {"target_ttft": None, "target_e2e_latency": None, "target_throughput_per_user": None}
 ODD = [{"id": "empty", "nodes": []}, {"id": "unknown", "nodes": [node("n1", name="no such device", mem_per_GPU_in_GB=None)]}]
 
 
@@ -42,16 +45,11 @@ def comparable(answer: RecommendationMade) -> dict[str, Any]:
         ({"clusters": [CLUSTERS[0].model_dump()], "cluster_id": "a100-cluster"}, "completed"),
         ({"concurrency": None, "request_rate": 3.5}, "completed"),
         (
-            {
-                "clusters": SMALL,
-                "concurrency": 600,
-                "spread": True,
-                "target_ttft": None,
-                "target_e2e_latency": None,
-                "target_throughput_per_user": None,
-            },
+            {"clusters": SMALL, "concurrency": 600, "spread": True, **NO_SLO},
             "completed",
         ),
+        ({"clusters": MIXED, "concurrency": 350, **NO_SLO}, "completed"),
+        ({"target_ttft": 100}, "completed"),
         ({"simulation_method": "regressor", "seed": 7, "engines": ["vllm", "sglang"]}, "completed"),
         ({"pretrained_model_uri": "deepseek-ai/DeepSeek-V3"}, "failed"),
         ({"pretrained_model_uri": "nobody/knows-this"}, "failed"),
@@ -68,3 +66,8 @@ async def test_in_process_and_over_the_stream_the_answer_is_the_same(services: I
     assert comparable(await answer_here(services.settings, event, CLUSTERS)) == comparable(streamed)
     if changes.get("spread"):
         assert len(streamed.recommendations) > 1
+    if changes.get("clusters") is MIXED:
+        assert len(streamed.recommendations[0].deployed_config_ids) == 2
+    if changes.get("target_ttft") == 100:
+        assert all(change.judged_by == "prediction" for item in streamed.recommendations for change in item.changes)
+        assert all(item.changes for item in streamed.recommendations)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budsim.core.ranking.rank import Findings, recommend
+from budsim.core.search.change import ChangeKind
 from budsim.core.search.direct import direct_search
 from budsim.core.search.part import SearchTask
 from budsim.core.search.space import layouts_for
@@ -66,3 +67,13 @@ def test_clusters_that_share_a_target_carry_it_and_none_would_alone(nodes, users
     if shared and not alone:
         assert sum(item.replicas * item.configuration.candidate.concurrency for cluster in shared for item in cluster.deployed) >= users
     assert bool(alone) <= bool(shared)
+
+
+@settings(deadline=None)
+@given(nodes=st.tuples(NODES, NODES), users=st.integers(20, 1500), slo=SLOS)
+def test_the_users_all_groups_carry_together_are_carried_when_asked_for(nodes, users, slo):
+    for rejection in answered(parts_of(nodes, users, slo), slo).rejected:
+        for change in rejection.changes:
+            assert change.kind is ChangeKind.USERS
+            (cluster,) = answered(parts_of(nodes, int(change.needed), slo), slo).clusters
+            assert all(item.configuration.meets_slo for item in cluster.deployed)

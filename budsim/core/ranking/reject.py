@@ -8,8 +8,8 @@ from budsim.core.errors import BudSimError, DoesNotFit, NoCompatibleEngine, Simu
 from budsim.core.ranking.cluster import Offer
 from budsim.core.ranking.compare import what_runs
 from budsim.core.ranking.deployment import Deployment
-from budsim.core.ranking.nearest import nearest
-from budsim.core.ranking.placement import target_users
+from budsim.core.ranking.nearest import fewer_users, nearest
+from budsim.core.ranking.placement import carried_users, target_users
 from budsim.core.ranking.recommendation import Failure, MissingPart, RankedConfiguration, Rejection
 from budsim.core.search.change import in_words
 from budsim.core.search.part import Part, PartResult, PartStatus
@@ -36,13 +36,13 @@ def part_rejection(part: Part, result: PartResult) -> Rejection:
 def too_small(offer: Offer) -> Rejection:
     """Return why a cluster whose deployment leaves users unserved is not recommended, and what would be enough."""
     best = offer.deployment
-    changes = nearest(offer.results)
+    changes = nearest(offer.results, more=fewer_users(best))
     group = offer.deployed[0].part.group
     alone = len(offer.deployed) == 1
     return Rejection(
         cluster_id=group.cluster_id,
         reason=f"carries {best.users} of {best.target} users: {_alone(offer.deployed[0]) if alone else _all(best)}",
-        remedy=in_words(changes) or _more(offer.deployed[0], users=best.users),
+        remedy=in_words(changes) or _more(offer.deployed[0]),
         device_type=group.device_label if alone else None,
         engine=offer.deployed[0].part.engine.kind if alone else None,
         code=TARGET_NOT_CARRIED,
@@ -63,13 +63,13 @@ def _all(best: Deployment) -> str:
     return f"all its hardware groups together hold {what_runs(best)}"
 
 
-def _more(best: RankedConfiguration, *, users: int) -> str:
+def _more(best: RankedConfiguration) -> str:
     """Return the replicas that would carry the target, which holds by the same prediction: they do not share devices."""
     candidate = best.configuration.candidate
     replicas = ceil(target_users(best) / candidate.concurrency)
     devices = replicas * candidate.devices
     shape = f"{replicas} replicas of {candidate.devices}" if candidate.devices > 1 else f"{replicas} replicas"
-    return f"offer {devices} × {best.part.group.device_name} ({shape}), or ask for at most {_most(best, users)}"
+    return f"offer {devices} × {best.part.group.device_name} ({shape}), or ask for at most {_most(best, carried_users(best))}"
 
 
 def failure(rejected: Sequence[Rejection], missing: Sequence[MissingPart]) -> Failure:

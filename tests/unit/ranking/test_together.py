@@ -66,6 +66,10 @@ def test_a_mix_that_reaches_too_little_is_rejected_with_what_all_groups_hold_tog
     (rejection,) = recommend(mixed(100)).rejected
     assert rejection.reason.startswith("carries 48 of 100 users: all its hardware groups together hold 2 replicas of vllm")
     assert rejection.device_type is None
+    # the loads of 16 and 4 are powers of two, which a request for 48 users looks at as well
+    assert [(change.kind, change.asked, change.needed) for change in rejection.changes] == [("concurrency", 100.0, 48.0)]
+    assert rejection.remedy == "ask for at most 48 users (all its hardware groups together)"
+    assert deployed(recommend(mixed(48)).clusters[0]) == [("ACC-40GB", 2, 16), ("ACC-24GB", 4, 4)]
 
 
 def test_engines_of_one_group_do_not_share_its_devices():
