@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from budsim.core.errors import InvalidInput, Unavailable
-from budsim.core.latency.constants import shipped_constants
+from budsim.core.latency.constants import constants_from, shipped_constants
 from budsim.core.latency.kernels import shares_from
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.predictors.heuristic import HeuristicPredictor
@@ -61,24 +61,32 @@ def calibrate(
     """
     from budsim.services.calibration.fit import fit_constants
     from budsim.services.calibration.folds import Split, held_out
+    from budsim.services.calibration.modes import offline_of, open_band
     from budsim.services.calibration.observe import observations
-    from budsim.services.calibration.report import report_of, with_figures
-    from budsim.services.calibration.store import Provenance, bands_of, constants_document, sources_of
+    from budsim.services.calibration.report import offline_report_of, report_of, with_figures
+    from budsim.services.calibration.store import Provenance, bands_of, constants_document, sources_of, with_offline
 
     kernels = _kernel_rows(data / "oplevel")
+    shares = shares_from(kernels)
     lines, _ = _table(data / "measurements.csv")
-    observed = observations([read_row(line) for line in lines], _models(data / "model_shapes.csv"), dict(shares_from(kernels)))
+    rows, models = [read_row(line) for line in lines], _models(data / "model_shapes.csv")
+    observed = observations(rows, models, shares)
     today = datetime.now(UTC).date().isoformat()
     held = [held_out(observed, split) for split in Split] if cross_validate else []
     bands = bands_of(held, observed) if held else _shipped_bands()
-    provenance = Provenance(date=today, sources=sources_of(lines))
-    document = constants_document(observed, fit_constants(observed), bands, provenance)
+    fit = fit_constants(observed)
+    document = constants_document(observed, fit, bands, Provenance(date=today, sources=sources_of(lines)))
+    offline = offline_of(rows, models, kernels=shares, closed=fit, cross_validate=cross_validate)
+    if offline is not None:
+        document = with_offline(document, offline.observed, offline.fit, bands_of(offline.held, offline.observed))
+    if found := open_band(rows, models, constants_from(document, shares)):
+        document["bands"]["open"] = found
     out.mkdir(parents=True, exist_ok=True)
     _write(out / "kernels.csv", list(kernels[0]), kernels)
     (out / "constants.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     console.print(f"{document['runs']} runs fitted; constants {document['version']} written to {out}")
     if held:
-        figures = report_of(observed, held, date=today)
+        figures = report_of(observed, held, date=today) + (offline_report_of(offline.observed, offline.held) if offline else [])
         report.write_text(with_figures(report.read_text(encoding="utf-8") if report.exists() else "# Accuracy", figures), encoding="utf-8")
         for text in figures[:8]:
             console.print(text, markup=False)

@@ -14,12 +14,13 @@ from budsim.core.engines.spec import EngineProfile, Scenario
 from budsim.core.hardware.spec import Accelerator
 from budsim.core.latency.case import Case
 from budsim.core.latency.efficiency import Efficiency
-from budsim.core.latency.generations import constant_keys
+from budsim.core.latency.generations import constant_keys, offline_keys
 from budsim.core.latency.kernels import KernelShares, kernel_shares, measured_shares
 from budsim.core.latency.overheads import Overheads
 from budsim.core.latency.unmeasured import known_efficiency, known_overheads
 from budsim.core.model.spec import ModelSpec
 from budsim.core.remembered import remembered
+from budsim.core.workload import LoadMode
 
 # what multiplies the kernels' shares, and what is a cost of its own
 FACTORS: Final = (
@@ -41,11 +42,16 @@ FIELDS: Final = FACTORS + PASSES + LAYER_COSTS + ENGINE_COSTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What the constants were fitted to: devices by catalogue name, engines, and shapes of models as «layers×hidden»."""
+    """What the constants were fitted to: devices by catalogue name, engines, and shapes of models as «layers×hidden».
+
+    Attributes:
+        offline: Engine and device of static batches, as «engine@device».
+    """
 
     devices: frozenset[str]
     engines: frozenset[str]
     shapes: frozenset[str]
+    offline: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +81,16 @@ class Constants:
 
     def resolved(self, scenario: Scenario) -> tuple[Efficiency, Overheads]:
         """Return the constants of a scenario's device and engine."""
-        return _resolved(self, scenario.device, scenario.engine, scenario.model)
+        return _resolved(self, scenario.device, scenario.engine, scenario.model, scenario.workload.mode)
 
 
 @remembered
-def _resolved(constants: Constants, device: Accelerator, engine: EngineProfile, model: ModelSpec) -> tuple[Efficiency, Overheads]:
+def _resolved(
+    constants: Constants, device: Accelerator, engine: EngineProfile, model: ModelSpec, mode: LoadMode
+) -> tuple[Efficiency, Overheads]:
     keys = constant_keys(device, engine.served_by, engine.version, model)
+    if mode is LoadMode.STATIC_BATCH:
+        keys += offline_keys(device, engine.served_by, engine.version)
     known = [constants.effects[key] for key in keys if key in constants.effects]
     values = {name: constants.base[name] * exp(sum(effect.get(name, 0.0) for effect in known)) for name in FIELDS}
     fitted = combined(values, kernel_shares(device, constants.kernels), prefill_apart=prefill_apart(engine.served_by))

@@ -78,6 +78,16 @@ def expert_kernels(device: Accelerator, model: ModelSpec) -> str | None:
     return "four" if is_float and device.fp4_flop_per_s else "widened"
 
 
+def offline_keys(device: Accelerator, engine: str, version: str) -> tuple[str, ...]:
+    """Return what else a static batch's constants are looked up by: offline runs lack a server's costs, and have their own.
+
+    A version that is not stated is kept apart, for such runs are older than those that state one.
+    """
+    release = engine_generation(engine, version) if _NUMBER.search(version) else f"{engine}-unstated"
+    pair = f"{engine}@{device.device_type}"
+    return "offline:any", f"offline:{engine}", f"offline:{pair}", f"offline:{pair}@{release}"
+
+
 def constant_keys(device: Accelerator, engine: str, version: str, model: ModelSpec) -> tuple[str, ...]:
     """Return what a run's constants are looked up by, coarse to fine."""
     return (

@@ -39,17 +39,17 @@ def open_latency(case: Case, memory: MemoryPlan) -> Latency:
     Source:
         PHYSICS 12 and 16. Prompts take the share ρ = λ·s of the time, so tokens come T_dec/(1 − ρ) apart and the first waits
         ρ·s/(2(1 − ρ)), M/G/1 with equal prompts; in flight are λ·(O − 1)·T_dec/(1 − ρ). Beyond the slots, μ = 1/(s + (O − 1)·T_dec/B)
-        are served, and the n-th request has waited n·(1/μ − 1/λ).
+        are served; the n-th request finds n·(1 − μ/λ) before it, and those beyond the slots wait.
     """
     rate = (case.scenario.workload.request_rate_per_s or 0.0) / case.candidates.data_parallel
-    slots = running_slots(case.scenario, case.candidates, memory)
+    slots = minimum(running_slots(case.scenario, case.candidates, memory), maximum(1.0, _kept_fed(case)))
     load = settled(case, rate, slots)
     demand = demand_of(case.scenario, case.candidates, users=load.busy, slots=slots)
     decode, prompt = _step(case, demand), _prompt(case, demand)
     added = prompt.added_s / demand.stages
     share = minimum(load.served_per_s * added, 0.99)
     tpot = decode.total_s / (1.0 - share)
-    wait = where(load.saturated, _backlog_s(case, rate, load), share * added / (2.0 * (1.0 - share)))
+    wait = where(load.saturated, _backlog_s(case, rate, load, prompt_s=added), share * added / (2.0 * (1.0 - share)))
     ttft = case.overheads.per_request_s + 0.5 * decode.total_s + prompt.alone_s + wait
     steps = demand.output_tokens - 1.0
     return Latency(
@@ -87,11 +87,26 @@ def _decoding_s(case: Case, busy: Figure, slots: Figure) -> tuple[Figure, Figure
     return steps * _step(case, demand).total_s, _prompt(case, demand).added_s / demand.stages
 
 
-def _backlog_s(case: Case, rate_per_s: Figure, load: OpenLoad) -> Figure:
-    """Return the mean wait of a run that brings more than is served. [s]"""
+def _backlog_s(case: Case, rate_per_s: Figure, load: OpenLoad, *, prompt_s: Figure) -> Figure:
+    """Return the mean wait of a run that brings more than is served: for prompts until the slots are filled, then for a slot. [s]"""
     requests = case.scenario.workload.requests
-    count = ENDLESS_RUN_S * rate_per_s if requests is None else requests / case.candidates.data_parallel
-    return maximum(0.0, count / 2.0 * (1.0 / load.served_per_s - 1.0 / maximum(rate_per_s, 1e-9)))
+    planned = ENDLESS_RUN_S * rate_per_s if requests is None else requests / case.candidates.data_parallel
+    rate, count = maximum(rate_per_s, 1e-9), maximum(planned, 1e-9)
+    left = maximum(1e-9, 1.0 - load.served_per_s / rate)
+    filling = minimum(count, load.busy / left)
+    waiting = count - filling
+    prompts = filling * filling * maximum(0.0, prompt_s - 1.0 / rate)
+    return (prompts + left * waiting * waiting / load.served_per_s) / (2.0 * count)
+
+
+def _kept_fed(case: Case) -> Figure:
+    """Return the sequences that a step's token budget can keep replaced: each takes one token of a step and, every O steps, a prompt.
+
+    Without chunks prompts have steps of their own, and the budget bounds nothing.
+    """
+    workload, rows = case.scenario.workload, case.candidates
+    share = workload.output_tokens / (workload.input_tokens + workload.output_tokens)
+    return where(rows.chunked_prefill, rows.max_num_batched_tokens * share, rows.max_num_seqs)
 
 
 def _step(case: Case, demand: Demand) -> StepTime:

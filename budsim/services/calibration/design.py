@@ -39,11 +39,16 @@ KERNEL_SPREAD: Final = 0.2  # kernels were measured on their own; what serving a
 # timings say: with room for that, unseen devices were predicted a fifth worse.
 _SHARES: Final = FACTORS + PASSES
 _EXPERTS: Final = ("expert_compute", "expert_bandwidth", "routed_passes")
+_OFFLINE: Final = (
+    *("compute", "bandwidth", "expert_compute", "expert_bandwidth", "attention_compute", "attention_bandwidth"),
+    *("per_layer_s", "per_chunk_layer_s", "per_step_s", "per_sequence_s"),
+)
 _EFFECTS: Final[Mapping[str, tuple[tuple[tuple[str, ...], float], ...]]] = {
     "family": ((_SHARES, 0.05), (LAYER_COSTS, 0.15)),
     "engine": ((_SHARES, 0.03), (LAYER_COSTS + ENGINE_COSTS, 0.3)),
     "generation": ((_SHARES, 0.02), (LAYER_COSTS + ENGINE_COSTS, 0.1)),
     "experts": ((_EXPERTS, 0.3), (("per_routed_layer_s",), 0.8)),
+    "offline": ((_OFFLINE, 0.5),),
     "code": ((LAYER_COSTS + ENGINE_COSTS, 0.7),),
 }
 # Native four-bit kernels launch three or four times a layer, others eight to ten (see `expert_kernels`).
@@ -72,9 +77,17 @@ class Design:
 
 def design_of(keys: Sequence[tuple[str, ...]]) -> Design:
     """Return the columns that runs with these keys can tell apart; a key that all of them have is told by the base."""
-    names = [("", name) for name in FIELDS]
     common = set.intersection(*(set(each) for each in keys))
-    for key in sorted({key for each in keys for key in each} - common):
+    return _design(keys, [("", name) for name in FIELDS], left_out=common)
+
+
+def effects_of(keys: Sequence[tuple[str, ...]]) -> Design:
+    """Return the columns of effects alone, for runs whose bases are known."""
+    return _design(keys, [], left_out=set())
+
+
+def _design(keys: Sequence[tuple[str, ...]], names: list[tuple[str, str]], *, left_out: set[str]) -> Design:
+    for key in sorted({key for each in keys for key in each} - left_out):
         names += [(key, name) for fields, _ in _effects(key) for name in fields]
     return Design(
         names=tuple(names),

@@ -1,5 +1,6 @@
 """Constants that lie closest to measured runs: robust and shrunken least squares of relative errors, over logarithms of constants."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -8,9 +9,11 @@ import numpy as np
 from budsim.core.engines.candidates import FloatArray
 from budsim.core.latency.constants import FIELDS, combined
 from budsim.core.latency.demand import Demand
+from budsim.core.latency.efficiency import Efficiency
 from budsim.core.latency.kernels import KernelShares
+from budsim.core.latency.overheads import Overheads
 from budsim.core.latency.scheduler import Latency, closed_loop
-from budsim.services.calibration.design import Design, design_of, log_values
+from budsim.services.calibration.design import Design, design_of, effects_of, log_values
 
 # Errors of TPOT and E2E count alike; TTFT less, for its noise floor is ten times theirs (median 3 %, but 64 % at the 90th percentile).
 WEIGHTS: Final = (0.5, 1.0, 1.0)  # TTFT, TPOT, E2E
@@ -25,17 +28,19 @@ Columns = TypeVar("Columns")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """Measured closed-loop runs, in columns.
+    """Measured runs of one load mode, in columns.
 
     Attributes:
         demand: What each run asked, shape (n,).
         kernels: What kernels reach on each run's device, shape (n,).
         prefill_apart: Whether each run's engine runs prompts in steps of their own, 1 or 0, shape (n,).
         keys: What each run's constants are shared by.
-        measured_s: TTFT, TPOT, E2E, shape (n, 3). [s]
+        measured_s: TTFT, TPOT, E2E, shape (n, 3); not a number where not measured. [s]
         groups: Configuration point of each run.
         archs: Architecture of each run's model.
         devices: Device of each run; `engines` its engine.
+        latencies: How such a load's latencies follow from its demand.
+        known: Logarithms of the fields that are known already and only added to, shape (n, fields); None where all is fitted.
     """
 
     demand: Demand
@@ -47,6 +52,8 @@ class Observations:
     archs: tuple[str, ...]
     devices: tuple[str, ...]
     engines: tuple[str, ...]
+    latencies: Callable[[Demand, Efficiency, Overheads], Latency] = closed_loop
+    known: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +73,7 @@ class Fit:
 
 def fit_constants(observed: Observations) -> Fit:
     """Return the constants that minimise the soft error over all runs, damped and bounded Gauss–Newton steps from the prior."""
-    design = design_of(observed.keys)
+    design = design_of(observed.keys) if observed.known is None else effects_of(observed.keys)
     theta, damping = design.centre.copy(), LEAST_DAMPING
     cost = _cost(observed, design, theta)
     gradient, curvature = _normal_equations(observed, design, theta)
@@ -87,8 +94,9 @@ def fit_constants(observed: Observations) -> Fit:
 
 def predicted(observed: Observations, logs: FloatArray) -> Latency:
     """Return the latencies of all runs with these logarithms of the fields, shape (runs, fields)."""
-    values = {name: np.exp(logs[:, index]) for index, name in enumerate(FIELDS)}
-    return closed_loop(observed.demand, *combined(values, observed.kernels, prefill_apart=observed.prefill_apart))
+    whole = logs if observed.known is None else logs + observed.known
+    values = {name: np.exp(whole[:, index]) for index, name in enumerate(FIELDS)}
+    return observed.latencies(observed.demand, *combined(values, observed.kernels, prefill_apart=observed.prefill_apart))
 
 
 def log_predicted(observed: Observations, logs: FloatArray) -> FloatArray:
@@ -99,7 +107,7 @@ def log_predicted(observed: Observations, logs: FloatArray) -> FloatArray:
 
 def _residuals(observed: Observations, logs: FloatArray) -> FloatArray:
     relative = np.exp(log_predicted(observed, logs)) / observed.measured_s - 1.0
-    return np.asarray(relative * np.array(WEIGHTS))
+    return np.where(np.isnan(relative), 0.0, relative * np.array(WEIGHTS))
 
 
 def _cost(observed: Observations, design: Design, theta: FloatArray) -> float:

@@ -78,6 +78,8 @@ def selected(observed: Observations, mask: BoolArray) -> Observations:
         archs=tuple(observed.archs[index] for index in chosen),
         devices=tuple(observed.devices[index] for index in chosen),
         engines=tuple(observed.engines[index] for index in chosen),
+        latencies=observed.latencies,
+        known=None if observed.known is None else observed.known[chosen],
     )
 
 

@@ -42,6 +42,17 @@ def report_of(observed: Observations, held: Sequence[HeldOut], *, date: str) -> 
     return lines
 
 
+def offline_report_of(observed: Observations, held: Sequence[HeldOut]) -> list[str]:
+    """Return the report's lines on static batches, which are fitted on top of closed loops."""
+    lines = ["", f"### Static batches: {len(observed.groups)} runs, their effects refitted without each fold", ""]
+    lines += ["| held out | runs | folds | TTFT | TPOT | E2E | median bias of E2E |", "|---|---|---|---|---|---|---|"]
+    for each in held:
+        cells = " | ".join(_pair(error) for error in _errors(observed, each).T)
+        bias = np.nanmedian(each.predicted_s[:, 2] / observed.measured_s[each.rows, 2]) - 1.0
+        lines.append(f"| {each.split} | {len(each.rows)} | {len(set(each.fold))} | {cells} | {100 * bias:+.0f} |")
+    return lines
+
+
 def _groups(observed: Observations, held: HeldOut, names: Sequence[str]) -> Iterable[str]:
     errors, column = _errors(observed, held), np.array(names)
     bias = held.predicted_s / observed.measured_s[held.rows] - 1.0
@@ -59,4 +70,4 @@ def _errors(observed: Observations, held: HeldOut) -> FloatArray:
 
 
 def _pair(error: FloatArray) -> str:
-    return f"{100 * error.mean():.1f} / {100 * float(np.median(error)):.1f}"
+    return f"{100 * float(np.nanmean(error)):.1f} / {100 * float(np.nanmedian(error)):.1f}"

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from budsim.core.elementwise import FloatArray
 from budsim.core.latency.constants import FIELDS
 from budsim.services.calibration.fit import Fit, Observations
 from budsim.services.calibration.folds import HeldOut, Split
 
 TARGETS: Final = ("ttft", "tpot", "e2e")
 QUANTILES: Final = (0.05, 0.95)
+FEWEST: Final = 20  # measurements that quantiles are taken of
+Bands: TypeAlias = dict[str, list[float]]  # by target
 SMALLEST_EFFECT: Final = 0.005  # of a logarithm: half a percent is told from nothing by none of the rows
 
 
@@ -41,19 +44,36 @@ def constants_document(observed: Observations, fit: Fit, bands: Mapping[str, Any
     }
 
 
-def bands_of(held: Iterable[HeldOut], observed: Observations) -> dict[str, dict[str, list[float]]]:
+def bands_of(held: Iterable[HeldOut], observed: Observations) -> dict[str, Bands]:
     """Return the 5 % and 95 % quantiles of measured / predicted of runs held out, by split and target."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for each in held:
-        ratio = observed.measured_s[each.rows] / each.predicted_s
-        limits = np.quantile(ratio, QUANTILES, axis=0)
-        found[each.split.name.lower()] = {
-            name: [round(float(limits[0, index]), 3), round(float(limits[1, index]), 3)] for index, name in enumerate(TARGETS)
-        }
-    return _nested(found)
+    return _nested({each.split.name.lower(): band_of(observed.measured_s[each.rows] / each.predicted_s) for each in held})
 
 
-def _nested(bands: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list[float]]]:
+def band_of(ratio: FloatArray) -> Bands:
+    """Return the quantiles by target; as wide as those of the others where a target was hardly measured.
+
+    Args:
+        ratio: Measured / predicted of TTFT, TPOT and E2E, not a number where not measured, shape (runs, 3).
+    """
+    columns = [ratio[~np.isnan(ratio[:, index]), index] for index in range(len(TARGETS))]
+    told = {name: column for name, column in zip(TARGETS, columns, strict=True) if len(column) >= FEWEST}
+    every = np.concatenate(columns)
+    return {name: [round(float(limit), 3) for limit in np.quantile(told.get(name, every), QUANTILES)] for name in TARGETS}
+
+
+def with_offline(document: dict[str, Any], observed: Observations, fit: Fit, bands: Mapping[str, Bands]) -> dict[str, Any]:
+    """Return the document with what static batches add to it."""
+    pairs = sorted({f"{engine}@{device}" for engine, device in zip(observed.engines, observed.devices, strict=True)})
+    return {
+        **document,
+        "static_batches": len(observed.groups),
+        "effects": {**document["effects"], **_effects(fit)},
+        "seen": {**document["seen"], "offline": pairs},
+        "bands": {**document["bands"], **{f"static_{split}": found for split, found in bands.items()}},
+    }
+
+
+def _nested(bands: dict[str, Bands]) -> dict[str, Bands]:
     """Return the bands with none narrower than that of a nearer split: what is farther from the data is known less well."""
     before: dict[str, list[float]] = {}
     for split in (Split.POINT, Split.ARCHITECTURE, Split.DEVICE):

@@ -13,6 +13,7 @@ from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.model.spec import ModelKind
 from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.predictors.protocol import BOUND_CODES, Bound, Method
+from budsim.core.workload import LoadMode
 from tests.support.physics_shapes import candidate, device, llama_8b, scenario
 
 PREDICTOR = HeuristicPredictor(memory=AnalyticMemory())
@@ -54,6 +55,14 @@ def test_intervals_hold_the_mean_and_are_wider_where_nothing_was_measured():
         assert (found.throughput_interval.low < found.throughput_per_user).all()
         assert found.throughput_interval.high == pytest.approx(100 / found.e2e_interval_s.low)
     assert (on_cpu.e2e_interval_s.high / on_cpu.e2e_s > on_gpu.e2e_interval_s.high / on_gpu.e2e_s).all()
+
+
+@pytest.mark.parametrize("mode", [LoadMode.STATIC_BATCH, LoadMode.OPEN_LOOP])
+def test_other_loads_are_told_less_surely_than_closed_loops(mode):
+    closed = scenario(on=catalogue()["H100-SXM-80GB"])
+    other = replace(closed, workload=replace(closed.workload, mode=mode, request_rate_per_s=1.0))
+    widths = [found.e2e_interval_s.high / found.e2e_interval_s.low for found in (predict(each, candidate()) for each in (closed, other))]
+    assert widths[1] > 1.2 * widths[0]
 
 
 @pytest.mark.parametrize(
