@@ -47,9 +47,9 @@ def test_an_open_loop_settles_by_littles_law_and_says_when_it_cannot():
     )
     assert calm.e2e_s.mean < busy.e2e_s.mean < flooded.e2e_s.mean
     assert [each.saturated for each in (calm, busy, flooded)] == [False, False, True]
-    # 600 requests at 400 a second: the queue of a run three times as long is three times as long
+    # at 400 a second the slots are filled once, whatever comes after: the queue of a run three times as long is more than three times it
     longer = predicted(load_mode="rate_burst", concurrency="", request_rate="400", num_requests="1800")
-    assert longer.ttft_s.mean == pytest.approx(3 * flooded.ttft_s.mean, rel=0.1)
+    assert longer.ttft_s.mean > 3 * flooded.ttft_s.mean
 
 
 LONG = {"input_tokens": "30000", "output_tokens": "1000", "kv_precision": "bf16"}

@@ -40,6 +40,7 @@ def batches():
 def test_a_batch_that_takes_twice_as_long_is_told_by_offline_effects():
     observed = offline_observations(batches(), MODELS, SHARES, closed())
     plain = np.exp(log_predicted(observed, np.zeros_like(observed.known)))
+    assert plain == pytest.approx(np.exp(log_predicted(replace(observed, known=None), observed.known)))
     slow = replace(observed, measured_s=2.0 * plain)
     fit = fit_constants(slow)
     found = np.exp(log_predicted(slow, log_values(fit.design, fit.theta)))
