@@ -99,11 +99,15 @@ def shape_of(model: ModelSpec) -> Shape:
         state_write_bytes=state_write_bytes(model),
         masked_share=0.0 if model.kind is ModelKind.ENCODER else 0.5,
         samples=keeps_cache(model),
-        copied_layers=sum(block.count * block.feed_forward.experts_per_token for block in blocks if block.feed_forward.experts),
+        copied_layers=_copied_layers(model),
         layers=model.layers,
         routed_layers=sum(block.count for block in blocks if block.feed_forward.experts),
         folded_layers=sum(block.count for block in blocks if block.attention.kind is not AttentionKind.GQA),
     )
+
+
+def _copied_layers(model: ModelSpec) -> int:
+    return sum(block.count * block.feed_forward.experts_per_token for block in model.blocks if block.feed_forward.experts)
 
 
 def _experts(model: ModelSpec) -> tuple[Experts, ...]:

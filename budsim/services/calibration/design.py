@@ -87,8 +87,7 @@ def effects_of(keys: Sequence[tuple[str, ...]]) -> Design:
 
 
 def _design(keys: Sequence[tuple[str, ...]], names: list[tuple[str, str]], *, left_out: set[str]) -> Design:
-    for key in sorted({key for each in keys for key in each} - left_out):
-        names += [(key, name) for fields, _ in _effects(key) for name in fields]
+    names = names + _effect_names({key for each in keys for key in each} - left_out)
     return Design(
         names=tuple(names),
         member=_member(names, keys),
@@ -96,6 +95,10 @@ def _design(keys: Sequence[tuple[str, ...]], names: list[tuple[str, str]], *, le
         centre=np.array([_centre(key, name) for key, name in names]),
         spread=np.array([_spread(key, name) for key, name in names]),
     )
+
+
+def _effect_names(keys: set[str]) -> list[tuple[str, str]]:
+    return [(key, name) for key in sorted(keys) for fields, _ in _effects(key) for name in fields]
 
 
 def log_values(design: Design, theta: FloatArray) -> FloatArray:
