@@ -46,10 +46,19 @@ class HeuristicPredictor:
             scenario: Model, device, engine and load of a part.
             candidates: Columns of shape (n,).
         """
+        return self.analysed(scenario, candidates)[0]
+
+    def analysed(self, scenario: Scenario, candidates: Candidates) -> tuple[Predictions, Latency]:
+        """Return the analytic predictions of every candidate, and the latencies they come from.
+
+        Args:
+            scenario: Model, device, engine and load of a part.
+            candidates: Columns of shape (n,).
+        """
         plan = self._memory.plan(scenario, candidates)
         return evaluated(lambda rows: self._predictions(scenario, rows, plan), candidates)
 
-    def _predictions(self, scenario: Scenario, rows: Rows, plan: MemoryPlan) -> Predictions:
+    def _predictions(self, scenario: Scenario, rows: Rows, plan: MemoryPlan) -> tuple[Predictions, Latency]:
         latency, bands, count = _latency(self._constants.case(scenario, rows), plan), bands_of(scenario, self._constants), row_count(rows)
         shares = bound_shares(rows, plan, latency, output_tokens=scenario.workload.output_tokens)
         throughput = scenario.workload.output_tokens / latency.e2e_s
@@ -61,7 +70,7 @@ class HeuristicPredictor:
         )
         figures = columns([latency.ttft_s, latency.tpot_s, latency.e2e_s, throughput, *chain(*ranges)], count)
         intervals = [Interval(low=low, high=high) for low, high in zip(figures[4::2], figures[5::2], strict=True)]
-        return Predictions(
+        found = Predictions(
             ttft_s=figures[0],
             tpot_s=figures[1],
             e2e_s=figures[2],
@@ -74,6 +83,7 @@ class HeuristicPredictor:
             throughput_interval=intervals[3],
             saturated=None if latency.saturated is None else column(latency.saturated, count).astype(np.bool_),
         )
+        return found, latency
 
 
 def _latency(case: Case, plan: MemoryPlan) -> Latency:

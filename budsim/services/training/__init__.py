@@ -1,0 +1,1 @@
+"""Models that correct the analytic predictions, learned from measured runs."""
