@@ -77,7 +77,7 @@ class ModelSet:
     problems: tuple[str, ...] = ()
 
 
-class BrokenModel(Exception):  # noqa: N818
+class BrokenModel(Exception):
     """A model that does not match its card; the message says how."""
 
 
@@ -115,7 +115,7 @@ def _model(folder: Path) -> BoostedModel:
 def _check(card: Mapping[str, Any], folder: Path, xgboost_version: str) -> None:
     if tuple(card["features"]) != FEATURES or tuple(card["coordinates"]) != COORDINATES:
         raise BrokenModel("its features are not those of this release; train it again")
-    if str(card["xgboost"]).split(".")[0] != xgboost_version.split(".")[0]:
+    if str(card["xgboost"]).split(".")[0] != xgboost_version.split(".", maxsplit=1)[0]:
         raise BrokenModel(f"written by xgboost {card['xgboost']}, here is {xgboost_version}; train it again")
     for name, stated in card["sha256"].items():
         found = hashlib.sha256((folder / name).read_bytes()).hexdigest()

@@ -12,12 +12,15 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from budsim.config import SHIPPED_MODELS
 from budsim.core.errors import InvalidInput, Unavailable
 from budsim.core.latency.constants import constants_from, shipped_constants
 from budsim.core.latency.kernels import shares_from
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.predictors.heuristic import HeuristicPredictor
+from budsim.core.predictors.paired import PairedPredictor
 from budsim.core.predictors.protocol import Method, Predictor
+from budsim.core.predictors.regressor import RegressorPredictor
 from budsim.services.accuracy.capacity import MemoryOfWhatRan
 from budsim.services.accuracy.predict import predict_rows
 from budsim.services.accuracy.rows import read_row
@@ -36,13 +39,14 @@ def accuracy(
     shapes: Annotated[Path | None, typer.Option(help="Shapes of models, in the columns of model_shapes.csv", exists=True)] = None,
     method: Annotated[Method, typer.Option(help="What predicts")] = Method.HEURISTIC,
     out: Annotated[Path | None, typer.Option(help="Where the predictions go: one line a row, in order")] = None,
+    models: Annotated[Path, typer.Option(help="Model set of the regressor", file_okay=False)] = SHIPPED_MODELS,
 ) -> None:
     """Predict every measured row and say how far off that is. Nothing is fitted.
 
     Example: budsim accuracy measurements.csv --shapes model_shapes.csv --out predictions.csv
     """
     lines, header = _table(file)
-    outcomes = predict_rows([read_row(line) for line in lines], _models(shapes), _predictor(method))
+    outcomes = predict_rows([read_row(line) for line in lines], _models(shapes), _predictor(method, models))
     if out is not None:
         _write(out, [*header, *COLUMNS], [{**line, **outcome_cells(outcome)} for line, outcome in zip(lines, outcomes, strict=True)])
     for text in report_lines(accuracy_of(outcomes)):
@@ -92,10 +96,19 @@ def calibrate(
             console.print(text, markup=False)
 
 
-def _predictor(method: Method) -> Predictor:
+def _predictor(method: Method, folder: Path) -> Predictor:
+    physics = HeuristicPredictor(memory=MemoryOfWhatRan(AnalyticMemory()), constants=shipped_constants())
     if method is Method.HEURISTIC:
-        return HeuristicPredictor(memory=MemoryOfWhatRan(AnalyticMemory()), constants=shipped_constants())
-    raise Unavailable(f"no trained {method} is installed", param="method", remedy="use --method heuristic")
+        return physics
+    from budsim.adapters.trained_models import load_model_set
+
+    found = load_model_set(folder)
+    for problem in found.problems:
+        console.print(f"not used: {problem}", markup=False)
+    if not found.models:
+        raise Unavailable(f"{folder} holds no trained model", param="models", remedy="use --method heuristic, or train one: budsim train")
+    trained = {pair: RegressorPredictor(heuristic=physics, model=model) for pair, model in found.models.items()}
+    return PairedPredictor(trained, otherwise=physics)
 
 
 def _models(path: Path | None) -> Models:

@@ -8,7 +8,22 @@ from typing import Annotated, cast
 
 import typer
 
-from budsim.cli import accuracy, admin, ask, clusters, database, dead_letters, doctor, memory, models, schemas, servers, simulate, tokens
+from budsim.cli import (
+    accuracy,
+    admin,
+    ask,
+    clusters,
+    database,
+    dead_letters,
+    doctor,
+    memory,
+    models,
+    schemas,
+    servers,
+    simulate,
+    tokens,
+    train,
+)
 from budsim.cli.output import errors, one_line
 from budsim.core.errors import BudSimError, Unavailable
 
@@ -49,6 +64,7 @@ for command in (
     app.command()(command)
 app.command()(accuracy.accuracy)
 app.command()(accuracy.calibrate)
+app.command()(train.train)
 
 
 def _show_version(wanted: bool) -> None:

@@ -159,9 +159,7 @@ def _users(candidates: Candidates) -> Mapping[str, Figure]:
 
 
 def _kv_bytes(scenario: Scenario, candidates: Candidates) -> FloatArray:
-    per_token = kv_bytes_per_token(
-        scenario.model, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes
-    )
+    per_token = kv_bytes_per_token(scenario.model, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes)
     return _log(per_token)
 
 

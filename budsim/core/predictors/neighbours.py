@@ -134,8 +134,6 @@ class Neighbours:
         return mean, np.asarray(covariance.max(axis=1) / self.kernel.variance)
 
 
-
-
 def covariance(left: FloatArray, right: FloatArray, kernel: Kernel) -> FloatArray:
     """Return the covariance of the errors of two lists of runs, noise left out, shape (left, right). [log²]
 
@@ -184,9 +182,7 @@ def likeness(left: FloatArray, right: FloatArray, kernel: Kernel) -> Likeness:
     apart = np.abs(left[:, None, at] - right[None, :, at])
     unknown = np.isnan(left[:, None, at]) & np.isnan(right[None, :, at])
     version = engine * np.where(unknown, 1.0, np.exp(-np.nan_to_num(apart, nan=kernel.release) / kernel.release))
-    return Likeness(
-        model=_alike(left, right, MODEL_STEPS), device=_alike(left, right, DEVICE_STEPS), engine=engine, version=version
-    )
+    return Likeness(model=_alike(left, right, MODEL_STEPS), device=_alike(left, right, DEVICE_STEPS), engine=engine, version=version)
 
 
 def _alike(left: FloatArray, right: FloatArray, steps: Mapping[str, float]) -> FloatArray:

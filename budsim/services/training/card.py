@@ -76,7 +76,8 @@ def _sources(rows: Sequence[TrainingRow], own: Sequence[TrainingRow]) -> list[di
     counted = Counter((row.source, row.licence, row.commit) for row in rows)
     mine = Counter((row.source, row.licence, row.commit) for row in own)
     return [
-        {"source": key[0], "licence": key[1], "commit": key[2], "rows": count, "own_rows": mine[key]} for key, count in sorted(counted.items())
+        {"source": key[0], "licence": key[1], "commit": key[2], "rows": count, "own_rows": mine[key]}
+        for key, count in sorted(counted.items())
     ]
 
 
@@ -85,7 +86,7 @@ def _limits(pair: Pair, own: Sequence[TrainingRow]) -> list[str]:
     limits = ["decoders without speculative decoding; open loops are corrected as closed ones of the same batch would be"]
     if served < FEW_RUNS:
         limits.append(
-            f"{served} closed-loop runs of {pair.engine} on {pair.device_type} were measured: the answer leans on physics and on other pairs"
+            f"only {served} closed-loop runs of {pair.engine} on {pair.device_type}: the answer leans on physics and on other pairs"
         )
     models, devices = {row.row.arch for row in own}, {row.run.scenario.device.name for row in own}
     limits.append(f"seen: {len(models)} model architectures, devices {', '.join(sorted(devices)) or 'none'}; elsewhere intervals are wider")

@@ -61,8 +61,8 @@ def folds(table: Table) -> Iterator[Fold]:
     for split in Split:
         labels = np.array([_label(split, row, index) for index, row in enumerate(table.rows)])
         for name, count in sorted(Counter(labels[clean]).items()):
-            if count >= MIN_FOLD_RUNS or split in (Split.POINT, Split.SERVER):
-                held = labels == name
+            held = labels == name
+            if (count >= MIN_FOLD_RUNS or split in (Split.POINT, Split.SERVER)) and (clean & ~held).any():
                 yield Fold(split=split, name=str(name), held=held, scored=np.flatnonzero(held & clean))
 
 

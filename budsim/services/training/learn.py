@@ -1,6 +1,6 @@
 """From rows to what is shipped: trees on the logarithmic errors of physics, kriging on what the trees leave."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,9 @@ from budsim.services.training.settings import DECODE_SHARE, FARTHEST, MEDIAN_NOI
 
 if TYPE_CHECKING:
     from xgboost import Booster
+
+
+Steps = Callable[[str, int, int], None]  # what is done, how many of it, of how many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +78,13 @@ def learnable(table: Table, physics: Analysed) -> Learnable:
     )
 
 
-def learned(rows: Learnable, settings: Settings) -> Mapping[str, LearnedTarget]:
+def learned(rows: Learnable, settings: Settings, said: Steps) -> Mapping[str, LearnedTarget]:
     """Return what all rows teach of every target."""
-    return {name: _target(rows, index, settings) for index, name in enumerate(TARGETS)}
+    found = {}
+    for index, name in enumerate(TARGETS):
+        found[name] = _target(rows, index, settings)
+        said(f"learned: {name}", index + 1, len(TARGETS))
+    return found
 
 
 def trees_without(rows: Learnable, target: int, held: BoolArray, settings: Settings) -> "Booster":

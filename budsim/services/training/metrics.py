@@ -47,7 +47,11 @@ def _outcomes(table: Table, held: Held, widths: Mapping[str, Widths]) -> list[Ou
     found = predicted_s(held, output)
     ranges = [_ranges(found[:, index], held.nearness[:, min(index, 1)], widths[name]) for index, name in enumerate(("ttft", "tpot", "e2e"))]
     return [
-        Outcome(row=row.row, status=OK, predicted=Predicted(ttft_s=ttft, tpot_s=tpot, e2e_s=e2e, throughput_per_user=_rate(e2e, tokens), saturated=False))
+        Outcome(
+            row=row.row,
+            status=OK,
+            predicted=Predicted(ttft_s=ttft, tpot_s=tpot, e2e_s=e2e, throughput_per_user=_rate(e2e, tokens), saturated=False),
+        )
         for row, ttft, tpot, e2e, tokens in zip(rows, *ranges, output, strict=True)
     ]
 

@@ -148,7 +148,6 @@ def analysed(table: Table, constants: Constants) -> Analysed:
     )
 
 
-
 def _times(latency: Latency) -> FloatArray:
     return np.column_stack([np.asarray(each) for each in (latency.ttft_s, latency.tpot_s, latency.e2e_s)])
 
@@ -163,7 +162,12 @@ def _training_row(line: Row, models: Models) -> TrainingRow:
         raise InvalidInput("neither TPOT nor E2E was measured", param="mean_tpot_ms")
     run = run_of(row, models)
     return TrainingRow(
-        row=row, run=run, median=median, source=line.get("source") or "", licence=line.get("licence") or "", commit=line.get("src_commit") or ""
+        row=row,
+        run=run,
+        median=median,
+        source=line.get("source") or "",
+        licence=line.get("licence") or "",
+        commit=line.get("src_commit") or "",
     )
 
 

@@ -1,8 +1,8 @@
 """One training: rows in, the files of a model set out."""
 
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
@@ -13,29 +13,13 @@ from budsim.core.hardware.spec import DeviceType
 from budsim.services.training.card import Lineage, Pair, card_of, stored_widths
 from budsim.services.training.folds import Fold, Held, folds, held_out
 from budsim.services.training.intervals import widths_of
-from budsim.services.training.learn import Learnable, LearnedTarget, learned
+from budsim.services.training.learn import Learnable, LearnedTarget, Steps
 from budsim.services.training.metrics import metrics_of
 from budsim.services.training.rows import Table
 from budsim.services.training.settings import TARGETS, Settings
 
 # Pairs that are served though little or nothing of them was measured: they lean on physics and say so
 ALWAYS: Final = tuple(Pair(engine="vllm", device_type=each) for each in (DeviceType.CUDA, DeviceType.ROCM, DeviceType.HPU, DeviceType.CPU))
-Steps = Callable[[str, int, int], None]  # what is done, how many of it, of how many
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """What a training found.
-
-    Attributes:
-        files: Contents by path below the set's folder, without cards.
-        cards: What the cards say, by pair.
-        held: Predictions of every fold.
-    """
-
-    files: Mapping[str, bytes]
-    held: Sequence[Held]
-    whole: Mapping[str, LearnedTarget]
 
 
 def cross_validated(
@@ -50,10 +34,23 @@ def cross_validated(
     return found
 
 
+def lineage_of(rows: Learnable, settings: Settings, *, date: str, constants: str) -> Lineage:
+    """Return where a set comes from; its version names the day and, by a digest, rows, physics and settings."""
+    import xgboost
+
+    digest = sha256(repr(settings).encode())
+    for column in (rows.features, rows.errors, rows.weights):
+        digest.update(np.ascontiguousarray(np.round(column, 6)).tobytes())
+    return Lineage(version=f"regressor-{date}-{digest.hexdigest()[:8]}", date=date, constants=constants, xgboost=xgboost.__version__)
+
+
 def pairs_of(table: Table) -> list[Pair]:
     """Return the pairs that closed loops were measured of, and those that are always served."""
     measured = {(row.row.engine, row.run.scenario.device.device_type) for row in table.rows if not row.static}
-    return sorted({Pair(engine=engine, device_type=device) for engine, device in measured} | set(ALWAYS), key=lambda pair: (pair.engine, pair.device_type))
+    return sorted(
+        {Pair(engine=engine, device_type=device) for engine, device in measured} | set(ALWAYS),
+        key=lambda pair: (pair.engine, pair.device_type),
+    )
 
 
 def chosen(pairs: Sequence[Pair], engine: str | None, device_type: DeviceType | None) -> list[Pair]:
@@ -65,7 +62,9 @@ def chosen(pairs: Sequence[Pair], engine: str | None, device_type: DeviceType | 
     found = [pair for pair in pairs if engine in (None, pair.engine) and device_type in (None, pair.device_type)]
     if not found:
         known = ", ".join(f"{pair.engine}/{pair.device_type}" for pair in pairs)
-        raise InvalidInput(f"no rows of {engine or 'any engine'} on {device_type or 'any device'}", param="engine", remedy=f"use one of {known}")
+        raise InvalidInput(
+            f"no rows of {engine or 'any engine'} on {device_type or 'any device'}", param="engine", remedy=f"use one of {known}"
+        )
     return found
 
 
@@ -73,8 +72,6 @@ def files_of(
     pairs: Sequence[Pair], rows: Learnable, held: Sequence[Held], whole: Mapping[str, LearnedTarget], settings: Settings, lineage: Lineage
 ) -> dict[str, bytes]:
     """Return the contents of every file of the set, by path below its folder."""
-    import json
-
     models = _model_files(whole)
     digests = {name: sha256(content).hexdigest() for name, content in models.items()}
     widths = stored_widths(widths_of(rows.table, held))

@@ -1,0 +1,94 @@
+"""`budsim train`: trained models from measured rows, with their cards."""
+
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from budsim.config import SHIPPED_MODELS
+from budsim.core.errors import InvalidInput
+from budsim.core.hardware.spec import DeviceType
+from budsim.core.latency.constants import shipped_constants
+from budsim.core.latency.kernels import measured_shares
+from budsim.core.memory.analytic import AnalyticMemory
+from budsim.services.accuracy.capacity import MemoryOfWhatRan
+from budsim.services.accuracy.rows import Row
+from budsim.services.accuracy.runs import Models
+from budsim.services.accuracy.shapes import models_of
+from budsim.services.training.learn import Steps
+
+console = Console(soft_wrap=True, highlight=False)
+ROWS: Final = "measurements.csv"
+SHAPES: Final = "model_shapes.csv"
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="CSV file in the columns of measurements.csv, or a folder with it", exists=True)],
+    out: Annotated[Path, typer.Option(help="Folder of the model set", file_okay=False)] = SHIPPED_MODELS,
+    engine: Annotated[str | None, typer.Option(help="Write the models of this engine only")] = None,
+    device_type: Annotated[DeviceType | None, typer.Option(help="Write the models of this device type only")] = None,
+    seed: Annotated[int, typer.Option(help="Same rows, seed and date: same bytes", min=0)] = 1,
+    date: Annotated[str | None, typer.Option(help="Day on the cards, YYYY-MM-DD; today where not given")] = None,
+) -> None:
+    """Train the regressor on measured rows, score it on rows it never saw, and write models and cards.
+
+    Example: budsim train ../shared/data --out pretrained_models --seed 1 --date 2026-01-31
+    """
+    from budsim.services.training.learn import learnable, learned
+    from budsim.services.training.physics import PhysicsOfFolds
+    from budsim.services.training.rows import analysed, table_of
+    from budsim.services.training.settings import Settings
+    from budsim.services.training.train import chosen, cross_validated, files_of, lineage_of, pairs_of
+
+    day = _day(date)
+    lines, models = _read(data)
+    constants, settings = shipped_constants(), Settings(seed=seed)
+    table = table_of(lines, models, MemoryOfWhatRan(AnalyticMemory()))
+    pairs = chosen(pairs_of(table), engine, device_type)
+    console.print(f"{len(table.rows)} of {len(lines)} rows learned from", markup=False)
+    for reason, count in table.left_out.items():
+        console.print(f"  left out: {count:5} {reason}", markup=False)
+    rows = learnable(table, analysed(table, constants))
+    with _progress() as said:
+        whole = learned(rows, settings, said)
+        held = cross_validated(rows, whole, settings, PhysicsOfFolds(table, models, dict(measured_shares()), whole=rows), said)
+    files = files_of(pairs, rows, held, whole, settings, lineage_of(rows, settings, date=day, constants=constants.version))
+    for name, content in files.items():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    console.print(f"{len(pairs)} models, {sum(map(len, files.values())) / 1e6:.2f} MB, written to {out}", markup=False)
+
+
+def _day(stated: str | None) -> str:
+    try:
+        return (datetime.strptime(stated, "%Y-%m-%d") if stated else datetime.now(UTC)).date().isoformat()  # a day has no zone
+    except ValueError:
+        raise InvalidInput(f"date {stated!r} is no day", param="date", remedy="give YYYY-MM-DD") from None
+
+
+def _read(data: Path) -> tuple[list[Row], Models]:
+    file = data / ROWS if data.is_dir() else data
+    if not file.exists():
+        raise InvalidInput(f"{data} holds no {ROWS}", param="data", remedy=f"give a CSV file, or a folder with {ROWS} and {SHAPES}")
+    shapes = file.parent / SHAPES
+    return _lines(file), models_of(_lines(shapes)) if shapes.exists() else {}
+
+
+def _lines(path: Path) -> list[Row]:
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        return [{column: row[column] or "" for column in row if column} for row in csv.DictReader(file, restval="")]
+
+
+@contextmanager
+def _progress() -> Iterator[Steps]:
+    columns = (TextColumn("{task.description:48}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("begins", total=None)
+        yield lambda text, done, total: bar.update(task, description=text, completed=done, total=total)

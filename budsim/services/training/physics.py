@@ -1,0 +1,35 @@
+"""Physics that never saw a fold: its constants refitted to the runs that are left."""
+
+import numpy as np
+
+from budsim.core.latency.constants import Constants, constants_from
+from budsim.core.latency.kernels import KernelShares
+from budsim.services.accuracy.runs import Models
+from budsim.services.calibration.fit import Observations, fit_constants
+from budsim.services.calibration.folds import selected
+from budsim.services.calibration.observe import observations
+from budsim.services.calibration.store import Provenance, constants_document
+from budsim.services.training.folds import Fold, Split
+from budsim.services.training.learn import Learnable, learnable
+from budsim.services.training.rows import Table, analysed
+
+REFITTED: frozenset[Split] = frozenset({Split.MODEL, Split.DEVICE})  # a point or a layout alone hardly moves a constant
+
+
+class PhysicsOfFolds:
+    """The rows of a table under physics that did not see what a fold holds back."""
+
+    def __init__(self, table: Table, models: Models, kernels: dict[str, KernelShares], *, whole: Learnable) -> None:
+        self._table, self._kernels, self._whole = table, kernels, whole
+        self._observed: Observations = observations([row.row for row in table.rows if row.clean], models, kernels)
+
+    def __call__(self, fold: Fold) -> Learnable:
+        """Return the rows with physics refitted where a fold takes away a model or a device, else with the constants of all."""
+        if fold.split not in REFITTED:
+            return self._whole
+        column = np.array(self._observed.archs if fold.split is Split.MODEL else self._observed.devices)
+        return learnable(self._table, analysed(self._table, self._constants(selected(self._observed, column != fold.name))))
+
+    def _constants(self, seen: Observations) -> Constants:
+        document = constants_document(seen, fit_constants(seen), {}, Provenance(date="", sources=()))
+        return constants_from(document, self._kernels)

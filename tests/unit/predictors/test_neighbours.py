@@ -1,0 +1,68 @@
+"""What measured runs tell of a candidate, and how it fades with distance."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from budsim.core.predictors.features import FEATURES
+from budsim.core.predictors.neighbours import COLUMNS, SHARED, Kernel, Neighbours
+from budsim.core.predictors.widths import Widths
+
+KERNEL = Kernel(shared=dict.fromkeys(SHARED, 0.01), local=0.02, noise=0.001, far=(2.0,) * 9, near=(0.5,) * 9, release=3.0)
+
+
+def features(**values: float) -> np.ndarray:
+    known = {"users_per_rank": 2.0, "input_tokens": 7.0, "bandwidth": 28.8, "layers": 3.5, "engine_vllm": 1.0, "engine_version": 11.0}
+    return np.array([[(known | values).get(name, 0.0) for name in FEATURES]])
+
+
+def one_run(weight: float = 1.0) -> Neighbours:
+    return Neighbours(kernel=KERNEL, points=features()[:, COLUMNS], weights=np.array([weight]))
+
+
+def test_a_run_exactly_alike_tells_its_weight_times_all_variance():
+    # eight kinds of 0.01 that both have in common, and 0.02 of their own configuration
+    mean, nearness = one_run(weight=3.0).told(features())
+    assert mean[0] == pytest.approx(3.0 * (8 * 0.01 + 0.02))
+    assert nearness[0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        {"users_per_rank": 5.0},
+        {"layers": 4.5},
+        {"bandwidth": 30.0},
+        {"engine_version": 19.0},
+        {"tensor_parallel": 2.0},
+        {"static_batch": 1.0},
+    ],
+    ids=lambda each: next(iter(each)),
+)
+def test_a_run_tells_less_of_what_differs_from_it(away):
+    alike, other = one_run().told(features()), one_run().told(features(**away))
+    assert abs(other[0][0]) < alike[0][0]
+    assert other[1][0] < alike[1][0]
+
+
+def test_nothing_is_told_of_another_engine_on_another_device_with_another_model():
+    far = features(engine_vllm=0.0, engine_sglang=1.0, bandwidth=33.0, layers=9.0)
+    assert one_run(weight=100.0).told(far)[0][0] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_candidates_are_told_the_same_alone_as_together():
+    runs = np.concatenate([features(users_per_rank=each, tensor_parallel=split)[:, COLUMNS] for each in (1.0, 3.0) for split in (0.0, 1.4)])
+    near = Neighbours(kernel=replace(KERNEL, release=5.0), points=runs, weights=np.array([1.0, -2.0, 0.5, 3.0]))
+    asked = np.concatenate([features(users_per_rank=each, tensor_parallel=split) for split in (0.7, 0.0) for each in (4.0, 1.0, 2.0)])
+    together = near.told(asked)
+    alone = [near.told(asked[index : index + 1]) for index in range(len(asked))]
+    assert together[0] == pytest.approx([mean[0] for mean, _ in alone])
+    assert together[1] == pytest.approx([nearness[0] for _, nearness in alone])
+
+
+def test_widths_between_knots_lie_on_a_line_and_beyond_them_stay():
+    widths = Widths(nearness=np.array([0.2, 0.6]), low=np.array([-0.5, -0.1]), high=np.array([0.7, 0.3]))
+    found = widths.at(np.array([0.0, 0.4, 1.0]))
+    assert found.low == pytest.approx([-0.5, -0.3, -0.1])
+    assert found.high == pytest.approx([0.7, 0.5, 0.3])
