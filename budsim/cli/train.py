@@ -15,7 +15,6 @@ from budsim.config import SHIPPED_MODELS
 from budsim.core.errors import InvalidInput
 from budsim.core.hardware.spec import DeviceType
 from budsim.core.latency.constants import shipped_constants
-from budsim.core.latency.kernels import measured_shares
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.services.accuracy.capacity import MemoryOfWhatRan
 from budsim.services.accuracy.rows import Row
@@ -57,7 +56,7 @@ def train(
     rows = learnable(table, analysed(table, constants))
     with _progress() as said:
         whole = learned(rows, settings, said)
-        held = cross_validated(rows, whole, settings, PhysicsOfFolds(table, models, dict(measured_shares()), whole=rows), said)
+        held = cross_validated(rows, whole, settings, PhysicsOfFolds(table, models, constants, whole=rows), said)
     files = files_of(pairs, rows, held, whole, settings, lineage_of(rows, settings, date=day, constants=constants.version))
     for name, content in files.items():
         path = out / name

@@ -1,9 +1,10 @@
 """Physics that never saw a fold: its constants refitted to the runs that are left."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from budsim.core.latency.constants import Constants, constants_from
-from budsim.core.latency.kernels import KernelShares
 from budsim.services.accuracy.runs import Models
 from budsim.services.calibration.fit import Observations, fit_constants
 from budsim.services.calibration.folds import selected
@@ -19,9 +20,11 @@ REFITTED: frozenset[Split] = frozenset({Split.MODEL, Split.DEVICE})  # a point o
 class PhysicsOfFolds:
     """The rows of a table under physics that did not see what a fold holds back."""
 
-    def __init__(self, table: Table, models: Models, kernels: dict[str, KernelShares], *, whole: Learnable) -> None:
-        self._table, self._kernels, self._whole = table, kernels, whole
-        self._observed: Observations = observations([row.row for row in table.rows if row.clean], models, kernels)
+    def __init__(self, table: Table, models: Models, constants: Constants, *, whole: Learnable) -> None:
+        self._table, self._kernels, self._whole = table, constants.kernels, whole
+        # no scored run has what is added for batches, and the batches that a fold holds back teach nothing
+        self._of_batches = {key: effect for key, effect in constants.effects.items() if key.startswith("offline:")}
+        self._observed: Observations = observations([row.row for row in table.rows if row.clean], models, constants.kernels)
 
     def __call__(self, fold: Fold) -> Learnable:
         """Return the rows with physics refitted where a fold takes away a model or a device, else with the constants of all."""
@@ -32,4 +35,5 @@ class PhysicsOfFolds:
 
     def _constants(self, seen: Observations) -> Constants:
         document = constants_document(seen, fit_constants(seen), {}, Provenance(date="", sources=()))
-        return constants_from(document, self._kernels)
+        found = constants_from(document, self._kernels)
+        return replace(found, effects={**found.effects, **self._of_batches})

@@ -43,7 +43,7 @@ def test_a_closed_loop_without_means_is_learned_from_by_its_medians_and_is_not_s
 
 
 def test_a_batch_known_by_its_length_alone_teaches_tpot():
-    batch = row(load_mode="static_batch", mean_ttft_ms="", mean_tpot_ms="", mean_e2e_s="2.5")
+    batch = row(load_mode="static_batch", input_tokens="100", mean_ttft_ms="", mean_tpot_ms="", mean_e2e_s="2.5")
     found = table(row(), batch)
     rows = learnable(found, analysed(found, shipped_constants()))
     assert rows.errors[1, 1] == pytest.approx(np.log(2.5 / rows.analytic_s[1, 2]))
