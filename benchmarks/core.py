@@ -20,7 +20,7 @@ from budsim.core.workload import Workload
 RESULTS = Path(__file__).parent / "results" / "core.json"
 SIZES = (1, 100, 10_000)
 MODELS = ("meta-llama/Llama-3.1-70B-Instruct", "deepseek-ai/DeepSeek-V3")
-MEASURED_S, REPEATS = 0.6, 60
+MEASURED_S, REPEATS = 0.6, 300
 
 
 def scenario(model_id: str) -> Scenario:

@@ -70,7 +70,7 @@ def columns(values: Sequence[Figure], count: int) -> list[FloatArray]:
     """Return each value as a column of `count` rows; of one row, as views of one array, for making an array is what takes time."""
     if count > 1:
         return [column(value, count) for value in values]
-    row = np.array([_number(value) for value in values], dtype=np.float64)
+    row = _row(values)
     return [row[index : index + 1] for index in range(len(values))]
 
 
@@ -78,8 +78,11 @@ def table(values: Sequence[Figure], count: int) -> FloatArray:
     """Return the values as columns beside each other, shape (count, len(values))."""
     if count > 1:
         return np.column_stack([column(value, count) for value in values])
-    return np.array([[_number(value) for value in values]], dtype=np.float64)
+    return _row(values).reshape(1, len(values))
 
 
-def _number(value: Figure) -> float:
-    return value.item() if isinstance(value, ndarray) else value
+def _row(values: Sequence[Figure]) -> FloatArray:
+    try:
+        return np.array(values, dtype=np.float64).reshape(len(values))
+    except ValueError:  # numbers and columns of one entry, which no array holds beside each other
+        return np.array([np.asarray(value).item() for value in values], dtype=np.float64)

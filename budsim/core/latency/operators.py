@@ -27,7 +27,7 @@ class Work:
 
     def times(self, count: Figure) -> "Work":
         """Return the work of so many equal steps."""
-        if self is NO_WORK:
+        if self is NO_WORK or (isinstance(count, float) and count == 1.0):
             return self
         return Work(flop=self.flop * count, moved_bytes=self.moved_bytes * count)
 

@@ -114,16 +114,16 @@ def closed_loop(demand: Demand, efficiency: Efficiency, overheads: Overheads) ->
     running = demand.running
     decode = decode_time(demand.decode, demand.peaks, efficiency, overheads)
     prompt = prompt_cost(demand, efficiency, overheads)
-    steps = demand.output_tokens - 1.0
+    step_s, steps = decode.total_s, demand.output_tokens - 1.0
     added = prompt.added_s / demand.stages
-    others = maximum(0.0, _met(demand, prompt_s=added, decode_s=steps * decode.total_s) - 1.0)
-    ahead = prompts_ahead(others, prompt_s=added, decode_s=steps * decode.total_s)
+    others = maximum(0.0, _met(demand, prompt_s=added, decode_s=steps * step_s) - 1.0)
+    ahead = prompts_ahead(others, prompt_s=added, decode_s=steps * step_s)
     shared = (others - ahead) * added / maximum(1.0, steps)
-    tpot = decode.total_s + shared
+    tpot = step_s + shared
     # an arrival finds a step half done when others run; the prompt it may hold is among those ahead. Each of its own chunks shares its
     # step with the tokens of the others.
     beside = attention_s(demand.decode, demand.peaks, efficiency) + demand.decode.sequences * overheads.per_sequence_s
-    joining = where(others > 0.0, 0.5 * decode.total_s + demand.chunks * beside, 0.0)
+    joining = where(others > 0.0, 0.5 * step_s + demand.chunks * beside, 0.0)
     first = (
         overheads.per_request_s
         + joining
@@ -150,10 +150,10 @@ def _met(demand: Demand, *, prompt_s: Figure, decode_s: Figure) -> Figure:
 
     A rank that is busy with prompts for a share u of its time makes the others wait as long as any of them is: 1 − (1 − u)^ranks.
     """
-    own = demand.running * prompt_s
+    running = demand.running
+    own, ranks = running * prompt_s, demand.crowd / running
     busy = own / (own + decode_s)
-    ranks = demand.crowd / demand.running
-    return where(ranks > 1.0, demand.running * (1.0 - (1.0 - busy) ** ranks) / maximum(busy, 1e-12), demand.crowd)
+    return where(ranks > 1.0, running * (1.0 - (1.0 - busy) ** ranks) / maximum(busy, 1e-12), demand.crowd)
 
 
 def start_burst_s(queued_s: Figure, demand: Demand, overheads: Overheads) -> Figure:
