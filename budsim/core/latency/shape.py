@@ -1,6 +1,6 @@
 """What the operators of a model weigh and multiply, all layers together and before they are split over devices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from budsim.core.model.kv_cache import keeps_cache
@@ -84,8 +84,7 @@ class Shape:
 def shape_of(model: ModelSpec) -> Shape:
     """Return the operators of a model."""
     blocks = model.blocks
-    each = ((block, attention_parameters(model, block.attention) + dense_feed_forward_parameters(model, block)) for block in blocks)
-    dense = float(sum(block.count * parameters for block, parameters in each))
+    dense = _dense_parameters(model)
     head = float(lm_head_parameters(model) or model.vocab_size * model.hidden_size)
     return Shape(
         dense_parameters=dense,
@@ -101,9 +100,19 @@ def shape_of(model: ModelSpec) -> Shape:
         samples=keeps_cache(model),
         copied_layers=_copied_layers(model),
         layers=model.layers,
-        routed_layers=sum(block.count for block in blocks if block.feed_forward.experts),
-        folded_layers=sum(block.count for block in blocks if block.attention.kind is not AttentionKind.GQA),
+        routed_layers=_layers_where(blocks, lambda block: block.feed_forward.experts > 0),
+        folded_layers=_layers_where(blocks, lambda block: block.attention.kind is not AttentionKind.GQA),
     )
+
+
+def _dense_parameters(model: ModelSpec) -> float:
+    """Return the weights of the linear layers every token meets."""
+    each = ((block, attention_parameters(model, block.attention) + dense_feed_forward_parameters(model, block)) for block in model.blocks)
+    return float(sum(block.count * parameters for block, parameters in each))
+
+
+def _layers_where(blocks: Iterable[LayerBlock], is_meant: Callable[[LayerBlock], bool]) -> int:
+    return sum(block.count for block in blocks if is_meant(block))
 
 
 def _copied_layers(model: ModelSpec) -> int:

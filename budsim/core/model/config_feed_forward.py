@@ -34,7 +34,7 @@ def shared_feed_forward(fields: Fields, hidden: int) -> FeedForwardSpec:
 
 
 def _chosen(fields: Fields, layers: int) -> tuple[Channel, ...]:
-    routed = _routed_layers(fields, layers) if (fields.optional(*_EXPERTS) or 0) > 1 else (False,) * layers
+    routed = _every_other(fields, layers) or _routed_layers(fields, layers) if (fields.optional(*_EXPERTS) or 0) > 1 else (False,) * layers
     usual = {True: Channel.ROUTED, False: Channel.DENSE}
     kinds = channel_layers(fields, layers)
     return tuple(usual[routes] if kind is Channel.USUAL else kind for kind, routes in zip(kinds, routed, strict=True))
@@ -64,10 +64,13 @@ def _widened(fields: Fields, specs: tuple[FeedForwardSpec, ...]) -> tuple[FeedFo
     return specs[:own] + tuple(replace(spec, intermediate_size=2 * spec.intermediate_size) for spec in specs[own:])
 
 
+def _every_other(fields: Fields, layers: int) -> tuple[bool, ...]:
+    """Return the layers of a doubled type, the first of each pair with experts; empty for other types."""
+    return tuple(index % 2 == 0 for index in range(layers)) if fields.model_type in families.DOUBLED else ()
+
+
 def _routed_layers(fields: Fields, layers: int) -> tuple[bool, ...]:
     """Return which layers route to experts: all, but those a config sets apart."""
-    if fields.model_type in families.DOUBLED:
-        return tuple(index % 2 == 0 for index in range(layers))
     listed = fields.numbers("moe_layer_freq")
     if len(listed) == layers:
         return tuple(bool(value) for value in listed)

@@ -22,6 +22,7 @@ from budsim.core.model.spec import AttentionSpec, FeedForwardSpec, LayerBlock, M
 
 MOST_LAYERS = 10_000  # far above any model; each layer is read on its own
 _TEXT_SECTIONS = ("text_config", "llm_config", "language_config", "thinker_config")
+_EMBEDDING_HEADS = ("ForSequenceClassification", "Model")
 _DTYPES = {"bfloat16": Precision.BF16, "float16": Precision.FP16, "float32": Precision.FP32}
 
 
@@ -89,13 +90,14 @@ def _listed(value: object) -> list[Any]:
 
 def _kind(model_type: str, architectures: tuple[str, ...], model_id: str) -> ModelKind:
     name = model_id.lower()
-    if model_type in families.ENCODERS or any(head.endswith("ForMaskedLM") for head in architectures):
+    if model_type in families.ENCODERS or _any_ends(architectures, ("ForMaskedLM",)):
         return ModelKind.ENCODER
-    if model_type in families.DECODERS:
-        return ModelKind.DECODER
-    if "embedding" in name or "reranker" in name or any(head.endswith(("ForSequenceClassification", "Model")) for head in architectures):
-        return ModelKind.EMBEDDING
-    return ModelKind.DECODER
+    embeds = "embedding" in name or "reranker" in name or _any_ends(architectures, _EMBEDDING_HEADS)
+    return ModelKind.EMBEDDING if embeds and model_type not in families.DECODERS else ModelKind.DECODER
+
+
+def _any_ends(names: tuple[str, ...], endings: tuple[str, ...]) -> bool:
+    return any(name.endswith(endings) for name in names)
 
 
 def _blocks(fields: Fields, hidden: int) -> tuple[LayerBlock, ...]:
