@@ -25,6 +25,7 @@ _MODELOPT = {
 }
 _FEED_FORWARD = r"\.mlp\.|feed_forward|\.ffn"
 _LEFT_OUT = ("ignore", "exclude_modules", "modules_to_not_convert")
+_OUTPUT_OF_LAYER = re.compile(r"layers\.(\d+)\.self_attn\.o_proj$")
 _ATTENTION = re.compile(r"self_attn(\.\*|\*|$)|\.attn\.?\*|\.self_attention")  # a pattern for all layers' attention, or one of theirs whole
 
 
@@ -49,8 +50,16 @@ def _mixed(found: Quantization, section: Mapping[str, Any], config: Mapping[str,
     if config.get("expert_dtype") == "fp4":  # DeepSeek-V4: experts in MXFP4, the rest as the section says
         return replace(METHODS["mxfp4"], dense=found)
     left = next((listed for name in _LEFT_OUT if isinstance(listed := section.get(name), list)), [])
-    attention_left = any(isinstance(item, str) and _ATTENTION.search(item) for item in left)
+    names = [item for item in left if isinstance(item, str)]
+    attention_left = any(_ATTENTION.search(name) for name in names) or _names_most_layers(names, config)
     return replace(found, excludes_attention=True) if attention_left else found
+
+
+def _names_most_layers(names: Iterable[str], config: Mapping[str, Any]) -> bool:
+    """Return whether attention is left out layer by layer, as in Meta's FP8 checkpoints (The Llama 3 Herd of Models, section 6.2)."""
+    layers = config.get("num_hidden_layers")
+    named = {match.group(1) for name in names if (match := _OUTPUT_OF_LAYER.search(name))}
+    return isinstance(layers, int) and bool(named) and 2 * len(named) > layers
 
 
 def _plain(section: Mapping[str, Any], name: str, model_id: str) -> Quantization:

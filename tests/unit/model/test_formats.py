@@ -83,3 +83,34 @@ def test_experts_in_fp4_stand_beside_weights_in_fp8() -> None:
 def test_a_format_nobody_knows_is_named(section: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedModel, match="quantization_config of org/m has"):
         _stored(section)
+
+
+@pytest.mark.parametrize(("named", "excluded"), [(range(TINY["num_hidden_layers"]), True), (range(1), False)])
+def test_attention_that_is_left_out_layer_by_layer_keeps_its_width(named: range, excluded: bool) -> None:
+    left = [f"model.layers.{layer}.self_attn.{name}_proj" for layer in named for name in "qkvo"]
+    model = _stored({"quant_method": "fbgemm_fp8", "modules_to_not_convert": left})
+    assert model.quantization is not None
+    assert model.quantization.excludes_attention is excluded
+
+
+@pytest.mark.parametrize(
+    ("section", "block"),
+    [
+        ({"quant_method": "fp8", "weight_block_size": [128, 128]}, 128),
+        ({"quant_method": "fp8"}, 0),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {
+                    "group_0": {"weights": {"type": "float", "num_bits": 8, "strategy": "block", "block_structure": [128, 128]}}
+                },
+            },
+            128,
+        ),
+    ],
+    ids=["fp8", "fp8 by tensor", "compressed"],
+)
+def test_the_squares_that_share_a_scale_are_read(section: dict[str, Any], block: int) -> None:
+    model = _stored(section)
+    assert model.quantization is not None
+    assert model.quantization.block_size == block
