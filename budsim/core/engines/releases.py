@@ -7,7 +7,7 @@ it reads, and the architectures in its registry.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 
 from budsim.core.engines.spec import EngineKind
@@ -23,6 +23,7 @@ class Release:
     source: str
 
 
+@lru_cache(maxsize=256)
 def version_key(version: str) -> tuple[int, ...]:
     """Return the numbers of a version, by which versions are ordered: 0.5.6.post2 is (0, 5, 6, 2)."""
     return tuple(int(number) for number in re.findall(r"\d+", version))

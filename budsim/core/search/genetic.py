@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from typing import Any, Final
 
+import numpy as np
 from deap import base, tools
 
 from budsim.core.memory.plan import MemoryModel
 from budsim.core.predictors.protocol import Predictor
 from budsim.core.search.batch import proposed
 from budsim.core.search.direct import direct_search
-from budsim.core.search.genome import GENES, Gene, Space, space_of
+from budsim.core.search.genome import GENES, Space, space_of
 from budsim.core.search.infeasible import no_layout
 from budsim.core.search.neighbours import neighbours
 from budsim.core.search.part import Algorithm, PartResult, PartStatus, SearchSettings, SearchTask
@@ -26,6 +26,7 @@ from budsim.core.search.population import Archive, Genome
 SEARCH_NAME: Final = Algorithm.GENETIC.value
 WEIGHTS: Final = (-1.0, -1.0, 1.0)  # LLD 6.2: less shortfall from the SLOs, less cost, more throughput per user
 NEIGHBOUR_SHARE: Final = 0.5  # of a generation's children that are neighbours of the elite, so that what is found is at least locally best
+SCOUTS: Final = 16  # candidates looked at for each of the first population: a batch of hundreds takes hardly longer than one of fifty
 BROODS: Final = 3  # times that a population is bred for one generation, before any genome will do
 GENE_SHARE: Final = 0.5  # of a mate's genes that are swapped
 MUTATED_SHARE: Final = 1.5 / GENES  # of a mutant's genes that are drawn anew
@@ -103,8 +104,7 @@ def genetic_search(task: SearchTask, predictor: Predictor, memory: MemoryModel, 
 def _evolved(archive: Archive, settings: SearchSettings, watch: Watch) -> tuple[int, bool]:
     """Return how many generations followed the first, and whether the search came to its own end."""
     toolbox = _toolbox(archive.space, settings)
-    population = _evaluated(archive, _starters(archive, settings.population))
-    toolbox.survive(population, len(population))  # gives everyone the crowding distance that parents are chosen by
+    population = _survivors(toolbox, _evaluated(archive, _scouts(archive, settings.population)), archive, settings)
     best, stale = archive.best, 0
     for number in range(settings.generations):
         watch.report(Generation(number=number, evaluations=archive.evaluations, best=best))
@@ -139,22 +139,16 @@ def _evaluated(archive: Archive, genomes: Sequence[Genome]) -> list[_Individual]
     return individuals
 
 
-def _starters(archive: Archive, population: int) -> list[Genome]:
-    """Return the first generation: layouts and concurrencies spread over the space, one in two with the version's own knobs."""
-    space, drawn = archive.space, []
-    layouts, places = _spread(space.most[Gene.LAYOUT] + 1, population), _spread(space.most[Gene.USERS] + 1, population)
-    for number, (layout, place) in enumerate(zip(layouts, places, strict=True)):
-        knobs = (0, space.choices.default_step, 0) if number % 2 else _random_genome(space)[Gene.EXACT :]
-        drawn.append((layout, place, *knobs))
-    return archive.unseen(drawn)
+def _scouts(archive: Archive, population: int) -> list[Genome]:
+    """Return the first candidates looked at: layouts and concurrencies drawn evenly, with the version's own knobs.
 
-
-def _spread(count: int, wanted: int) -> list[int]:
-    """Return `wanted` indices below `count` in random order, each about as often as any other."""
-    found: list[int] = []
-    while len(found) < wanted:
-        found += random.sample(range(count), count)
-    return found[:wanted]
+    Where those do not fit, with the leanest.
+    """
+    space = archive.space
+    usual, lean = space.loads, space.leanest()
+    drawn = sorted(random.sample(range(len(usual)), min(len(usual), SCOUTS * population)))
+    usual, lean = usual[drawn], lean[drawn]
+    return archive.unseen(np.where(archive.fits(usual)[:, None], usual, lean).tolist())
 
 
 def _random_genome(space: Space) -> Genome:
@@ -165,18 +159,14 @@ def _children(toolbox: Any, population: list[_Individual], archive: Archive, set
     """Return genomes that nobody looked at: neighbours of the elite, offspring, and where these do not suffice, any."""
     wanted = settings.population - _elite_size(settings)
     elite = archive.ranked([tuple(each) for each in population])[: _elite_size(settings)]
-    new = dict.fromkeys(islice(_neighbourhood(archive, elite), int(NEIGHBOUR_SHARE * wanted)))
+    beside = archive.unseen(moved for genome in elite for moved in neighbours(archive.space, genome))
+    new = dict.fromkeys(beside[: int(NEIGHBOUR_SHARE * wanted)])
     for _ in range(BROODS):
         if len(new) < wanted:
             new |= dict.fromkeys(archive.unseen(_offspring(toolbox, population)))
     if len(new) < wanted:
         new |= dict.fromkeys(archive.unseen([_random_genome(archive.space) for _ in range(wanted)]))
     return list(new)[:wanted]
-
-
-def _neighbourhood(archive: Archive, elite: Sequence[Genome]) -> Iterator[Genome]:
-    for genome in elite:
-        yield from archive.unseen(neighbours(archive.space, genome))
 
 
 def _offspring(toolbox: Any, population: list[_Individual]) -> list[Genome]:
@@ -196,7 +186,7 @@ def _survivors(toolbox: Any, candidates: list[_Individual], archive: Archive, se
     chosen = [by_genome[genome] for genome in elite]
     taken = set(elite)
     rest = [each for genome, each in by_genome.items() if genome not in taken]
-    selected = toolbox.survive(chosen + rest, len(candidates))  # the whole, so that everyone has a crowding distance
+    selected = toolbox.survive(chosen + rest, len(candidates))  # all, so that everyone has the crowding distance that parents are chosen by
     others = [each for each in selected if tuple(each) not in taken]
     return chosen + others[: settings.population - len(chosen)]
 

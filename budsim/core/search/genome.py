@@ -141,16 +141,26 @@ class Space:
             self.scenario,
             tensor_parallel=degrees[:, 0],
             pipeline_parallel=degrees[:, 1],
-            concurrency=np.array(self.ladder, dtype=np.int64)[genomes[:, Gene.USERS]],
+            concurrency=self._users(genomes),
         )
+
+    @cached_property
+    def _spare(self) -> IntArray:
+        """The default max_num_seqs of each layout, where the concurrency is lower, shape (layouts,)."""
+        one = np.ones(len(self.layouts), dtype=np.int64)
+        degrees = self._degrees
+        return default_candidates(
+            self.scenario, tensor_parallel=degrees[:, 0], pipeline_parallel=degrees[:, 1], concurrency=one
+        ).max_num_seqs
 
     def _distinct(self, genomes: IntArray) -> BoolArray:
         """Return which genomes are not written in another way: an exact max_num_seqs where the default is the same is none."""
-        if not self.choices.exact_sequences:
-            return np.ones(len(genomes), dtype=np.bool_)
-        usual = self._usual(genomes)
-        distinct: BoolArray = (genomes[:, Gene.EXACT] == 0) | (usual.max_num_seqs > usual.concurrency)
+        users = self._users(genomes)
+        distinct: BoolArray = (genomes[:, Gene.EXACT] == 0) | (self._spare[genomes[:, Gene.LAYOUT]] > users)
         return distinct
+
+    def _users(self, genomes: IntArray) -> IntArray:
+        return np.array(self.ladder, dtype=np.int64)[genomes[:, Gene.USERS]]
 
 
 def nearest(grid: tuple[int, ...], users: IntArray) -> IntArray:

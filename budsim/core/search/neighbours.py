@@ -2,11 +2,13 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from budsim.core.search.genome import Gene, Space
+from budsim.core.search.part import Layout
 
-LAYOUT_MOVES: Final = (-2, -1, 1, 2)  # places in the list of layouts, which is ordered by devices
+NEAREST_LAYOUTS: Final = 2  # on either side: of equal TP, of equal PP, and in the list of layouts, which is ordered by devices
 
 
 def neighbours(space: Space, genome: Sequence[int]) -> Iterator[tuple[int, ...]]:
@@ -18,12 +20,27 @@ def neighbours(space: Space, genome: Sequence[int]) -> Iterator[tuple[int, ...]]
         for value in (genome[gene] - 1, genome[gene] + 1):
             if 0 <= value <= space.most[gene]:
                 yield _with(genome, gene, value)
-    for move in LAYOUT_MOVES:
-        layout = genome[Gene.LAYOUT] + move
-        if 0 <= layout <= space.most[Gene.LAYOUT]:
-            moved = _with(genome, Gene.LAYOUT, layout)
-            yield moved
-            yield _with(moved, Gene.USERS, _as_loaded(space, genome, layout))
+    for layout in layout_moves(space.layouts)[genome[Gene.LAYOUT]]:
+        moved = _with(genome, Gene.LAYOUT, layout)
+        yield moved
+        yield _with(moved, Gene.USERS, _as_loaded(space, genome, layout))
+
+
+@lru_cache(maxsize=64)
+def layout_moves(layouts: tuple[Layout, ...]) -> tuple[tuple[int, ...], ...]:
+    """Return where one move leads from each layout: the next of equal TP or of equal PP, and those of about as many devices."""
+    degrees = [(layout.tensor_parallel, layout.pipeline_parallel) for layout in layouts]
+    return tuple(_moves(degrees, index) for index in range(len(degrees)))
+
+
+def _moves(degrees: Sequence[tuple[int, int]], index: int) -> tuple[int, ...]:
+    found: list[int] = []
+    for kept, varied in ((0, 1), (1, 0)):
+        alike = sorted((each[varied], other) for other, each in enumerate(degrees) if each[kept] == degrees[index][kept])
+        place = alike.index((degrees[index][varied], index))
+        found += [other for _, other in alike[max(0, place - NEAREST_LAYOUTS) : place + NEAREST_LAYOUTS + 1]]
+    found += range(max(0, index - NEAREST_LAYOUTS), min(len(degrees), index + NEAREST_LAYOUTS + 1))
+    return tuple(other for other in dict.fromkeys(found) if other != index)
 
 
 def _along(space: Space, genome: Sequence[int]) -> Iterator[tuple[int, ...]]:

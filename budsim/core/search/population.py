@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from budsim.core.engines.candidates import IntArray
+from budsim.core.engines.candidates import BoolArray, IntArray
 from budsim.core.memory.plan import MemoryModel
 from budsim.core.predictors.protocol import Predictor
 from budsim.core.search.batch import Admitted, admitted, judged
@@ -34,6 +34,10 @@ class Archive:
         self.best: Key | None = None  # figures of the best, as they are ordered; None while nothing may be proposed
         self._keys: dict[Genome, Key] = {}
         self._found: list[tuple[IntArray, Judged]] = []
+
+    def fits(self, genomes: IntArray) -> BoolArray:
+        """Return which genomes may be proposed as far as memory and feedback go, shape (n,)."""
+        return admitted(self._task, self.space.candidates(genomes), self._memory).eligible
 
     def unseen(self, genomes: Iterable[Sequence[int]]) -> list[Genome]:
         """Return these genomes, repaired, without those already evaluated and without doubles."""

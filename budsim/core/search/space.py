@@ -81,11 +81,11 @@ def replicas_held(part: Part, layout: Layout) -> int:
 
 
 def replicas_held_each(part: Part, candidates: Candidates) -> IntArray:
-    """Return how many replicas of each candidate the group's nodes hold, shape (n,)."""
-    shapes = np.column_stack((candidates.tensor_parallel, candidates.pipeline_parallel))
-    unique, inverse = np.unique(shapes, axis=0, return_inverse=True)
-    held = [replicas_held(part, Layout(tensor_parallel=int(tensor), pipeline_parallel=int(pipeline))) for tensor, pipeline in unique]
-    return np.array(held, dtype=np.int64)[inverse.reshape(-1)]
+    """Return how many replicas of each candidate, whose layout is valid, the group's nodes hold, shape (n,): `replicas_held` of many."""
+    devices = np.array([node.devices for node in part.group.nodes], dtype=np.int64)
+    degrees, where = np.unique(candidates.tensor_parallel, return_inverse=True)
+    stages = (devices[:, None] // degrees).sum(axis=0)
+    return np.asarray(stages[where.reshape(-1)] // candidates.pipeline_parallel)
 
 
 def _block_divides(block: LayerBlock, tensor_parallel: int) -> bool:
