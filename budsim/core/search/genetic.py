@@ -25,7 +25,7 @@ from budsim.core.search.population import Archive, Genome
 
 SEARCH_NAME: Final = Algorithm.GENETIC.value
 WEIGHTS: Final = (-1.0, -1.0, 1.0)  # LLD 6.2: less shortfall from the SLOs, less cost, more throughput per user
-NEIGHBOUR_SHARE: Final = 0.5  # of a generation's children that are neighbours of the elite, so that what is found is at least locally best
+NEIGHBOUR_SHARE: Final = 0.75  # of a generation's children that are neighbours of the elite, so that what is found is at least locally best
 SCOUTS: Final = 16  # candidates looked at for each of the first population: a batch of hundreds takes hardly longer than one of fifty
 BROODS: Final = 3  # times that a population is bred for one generation, before any genome will do
 GENE_SHARE: Final = 0.5  # of a mate's genes that are swapped

@@ -10,23 +10,27 @@ from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.search.beside import predictions_beside
 from budsim.core.search.choice import Predictors, choose
 from budsim.core.search.counterfactual import changes_for
+from budsim.core.search.genetic import Watch
 from budsim.core.search.part import PartResult, SearchTask
+from budsim.core.search.remembered import remembered
 from budsim.core.search.strategy import find
 from budsim.core.search.sweep import swept
 
 
-def search(task: SearchTask, predictors: Predictors, memory: MemoryModel) -> PartResult:
+def search(task: SearchTask, predictors: Predictors, memory: MemoryModel, *, watch: Watch | None = None) -> PartResult:
     """Return what is found for a part with the method and model set asked for, or with the heuristic and a note when they are not there.
 
     Args:
         task: The part and the space left to it.
         predictors: What is at hand.
         memory: Says what fits.
+        watch: Who looks on.
     """
     choice = choose(task.part, predictors)
-    result = find(task, choice.predictor, memory)
+    predictor = remembered(choice.predictor)
+    result = find(task, predictor, memory, watch=watch)
     beside = predictions_beside(task.part, result, choice.beside) if choice.beside else ()
-    changes = changes_for(task, result, choice.predictor, memory)
+    changes = changes_for(task, result, predictor, memory)
     return replace(result, method_note=choice.note, beside=beside, changes=changes)
 
 

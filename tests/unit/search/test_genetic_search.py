@@ -9,7 +9,7 @@ from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.exhaustive import exhaustive_search
-from budsim.core.search.genetic import Watch, genetic_search
+from budsim.core.search.genetic import SCOUTS, Watch, genetic_search
 from budsim.core.search.part import PartStatus, SearchTask
 from budsim.core.search.space import layouts_for
 from tests.support.search_fakes import FakeMemory, FakePredictor, as_out_of_memory, make_entry, make_part
@@ -61,8 +61,10 @@ def test_the_bounds_of_a_request_are_kept(large):
     predictor = CountingPredictor()
     result = genetic_search(task_of(large, population=8, generations=3, convergence=200), predictor, MEMORY)
     assert (result.generations, result.converged) == (3, False)
-    assert result.evaluations <= 8 * (1 + 3)
-    assert max(len(batch) for batch in predictor.batches) <= 8
+    scouts, *generations = [len(batch) for batch in predictor.batches]
+    assert scouts <= 8 * SCOUTS
+    assert len(generations) == 3
+    assert max(generations) <= 8
 
 
 def test_a_search_ends_after_so_many_generations_without_anything_better(large):

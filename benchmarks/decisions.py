@@ -1,0 +1,173 @@
+"""Whether predictions pick the right deployment: measured configurations of one model, device, engine and lengths, chosen by prediction.
+
+    python -m benchmarks.decisions ../shared/data
+
+Constants are refitted without the fold of configuration points they are judged on. Writes benchmarks/results/decisions.json.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from budsim.core.errors import BudSimError
+from budsim.core.latency.kernels import measured_shares
+from budsim.services.accuracy.rows import MeasuredRow, read_row
+from budsim.services.accuracy.runs import Models, Run, run_of
+from budsim.services.accuracy.shapes import models_of
+from budsim.services.calibration.folds import Split, held_out
+from budsim.services.calibration.observe import is_clean, observations
+
+RESULTS = Path(__file__).parent / "results" / "decisions.json"
+TPOT_SLOS_MS = (15.0, 30.0, 50.0)
+LEAST_POINTS = 6
+# what AIConfigurator reports of its own data, and what is aimed at
+AIMS = {"violating_share": 0.05, "regret": 0.03, "spearman": 0.97}
+
+Floats = NDArray[np.float64]
+GroupKey = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One measured configuration and what is predicted of it without it. [s, output tokens/s per device]"""
+
+    group: GroupKey
+    measured_tpot_s: float
+    measured_rate: float
+    predicted_tpot_s: float
+    predicted_rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """One decision: whether the pick breaks the SLO, and how much less it yields than the best that keeps it."""
+
+    violates: bool
+    regret: float
+
+
+def known_rows(data: Path) -> list[tuple[MeasuredRow, Run, Mapping[str, str]]]:
+    """Return the clean rows that can be predicted, in the order in which `observations` holds them."""
+    models = models_of(_table(data / "model_shapes.csv"))
+    found = [(read_row(line), line) for line in _table(data / "measurements.csv")]
+    return [(row, run, line) for row, line in found if is_clean(row) and (run := _run(row, models)) is not None]
+
+
+def _run(row: MeasuredRow, models: Models) -> Run | None:
+    try:
+        return run_of(row, models)
+    except BudSimError:
+        return None
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [{name: value or "" for name, value in line.items()} for line in csv.DictReader(file)]
+
+
+def physics(data: Path, rows: Sequence[tuple[MeasuredRow, Run, Mapping[str, str]]]) -> Floats:
+    """Return TTFT, TPOT, E2E of every row by constants fitted without its fold, shape (n, 3). [s]"""
+    models = models_of(_table(data / "model_shapes.csv"))
+    held = held_out(observations([row for row, _, _ in rows], models, dict(measured_shares())), Split.POINT)
+    predicted = np.full((len(rows), 3), np.nan)
+    predicted[held.rows] = held.predicted_s
+    return predicted
+
+
+def points_of(rows: Sequence[tuple[MeasuredRow, Run, Mapping[str, str]]], predicted_s: Floats) -> Iterator[Point]:
+    for (row, run, line), (_, tpot_s, e2e_s) in zip(rows, predicted_s.tolist(), strict=True):
+        measured = row.measured
+        if measured.tpot_s is None or measured.e2e_s is None or not row.concurrency or not np.isfinite(e2e_s):
+            continue
+        devices = float(line["num_devices"] or run.candidate.devices)
+        total = float(line["output_tps_total"] or 0.0) or row.concurrency * (row.output_tokens or 0.0) / measured.e2e_s
+        yield Point(
+            group=(row.model, row.hardware, row.engine, row.engine_version, row.input_tokens, row.output_tokens),
+            measured_tpot_s=measured.tpot_s,
+            measured_rate=total / devices,
+            predicted_tpot_s=tpot_s,
+            predicted_rate=row.concurrency * run.scenario.workload.output_tokens / e2e_s / devices,
+        )
+
+
+def grouped(points: Sequence[Point]) -> list[list[Point]]:
+    """Return the groups of enough points."""
+    groups: dict[GroupKey, list[Point]] = {}
+    for point in points:
+        groups.setdefault(point.group, []).append(point)
+    return [group for group in groups.values() if len(group) >= LEAST_POINTS]
+
+
+def pick(group: Sequence[Point], slo_s: float) -> Pick | None:
+    """Return the decision under one TPOT SLO, None where no measured configuration keeps it.
+
+    The most output tokens/s per device among what is predicted to keep the SLO; the shortest predicted TPOT where nothing is.
+    """
+    keeping = [point for point in group if point.measured_tpot_s <= slo_s]
+    if not keeping:
+        return None
+    promising = [point for point in group if point.predicted_tpot_s <= slo_s]
+    chosen = max(promising, key=lambda point: point.predicted_rate) if promising else min(group, key=lambda point: point.predicted_tpot_s)
+    best = max(point.measured_rate for point in keeping)
+    return Pick(violates=chosen.measured_tpot_s > slo_s, regret=max(0.0, 1.0 - chosen.measured_rate / best))
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the correlation of ranks, ties at their mean rank."""
+    ranks = [_ranks(np.array(values)) for values in (one, other)]
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def _ranks(values: Floats) -> Floats:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2.0)[inverse.reshape(-1)])
+
+
+def scored(points: Sequence[Point]) -> dict[str, object]:
+    groups = grouped(points)
+    correlations = [spearman([point.measured_rate for point in group], [point.predicted_rate for point in group]) for group in groups]
+    by_slo = {f"{slo_ms:g} ms": _decided(groups, slo_ms / 1e3) for slo_ms in TPOT_SLOS_MS}
+    every = [found for slo_ms in TPOT_SLOS_MS for group in groups if (found := pick(group, slo_ms / 1e3)) is not None]
+    return {
+        "groups": len(groups),
+        "points": sum(len(group) for group in groups),
+        "spearman": round(float(np.mean(correlations)), 4),
+        "spearman_median": round(float(np.median(correlations)), 4),
+        **_summary(every),
+        "by_slo": by_slo,
+    }
+
+
+def _decided(groups: Sequence[Sequence[Point]], slo_s: float) -> dict[str, float]:
+    return _summary([found for group in groups if (found := pick(group, slo_s)) is not None])
+
+
+def _summary(picks: Sequence[Pick]) -> dict[str, float]:
+    kept = [found.regret for found in picks if not found.violates]
+    return {
+        "decisions": len(picks),
+        "violating_share": round(float(np.mean([found.violates for found in picks])), 4),
+        "regret": round(float(np.mean(kept)), 4),
+    }
+
+
+METHODS: Mapping[str, Callable[[Path, Sequence[tuple[MeasuredRow, Run, Mapping[str, str]]]], Floats]] = {"heuristic": physics}
+
+
+def main() -> None:
+    data = Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data")
+    rows = known_rows(data)
+    results = {name: scored(list(points_of(rows, method(data, rows)))) for name, method in METHODS.items()}
+    print(json.dumps(results, indent=1))
+    RESULTS.write_text(json.dumps({"rows": len(rows), "aims": AIMS, **results}, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
