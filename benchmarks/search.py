@@ -1,0 +1,184 @@
+"""Regret, convergence and time of the searches over generated parts. Writes benchmarks/results/search.json.
+
+python -m benchmarks.search [parts]
+"""
+
+import asyncio
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from benchmarks.search_parts import Place, generated_tasks, part_of
+from budsim.adapters.process_pool import ProcessPool
+from budsim.core.engines.spec import EngineKind
+from budsim.core.memory.analytic import AnalyticMemory
+from budsim.core.model.catalogue import catalogue_model
+from budsim.core.predictors.heuristic import HeuristicPredictor
+from budsim.core.predictors.protocol import Method, Predictor
+from budsim.core.search.evaluate import narrow
+from budsim.core.search.exhaustive import exhaustive_search
+from budsim.core.search.fitness import order_key
+from budsim.core.search.genetic import genetic_search
+from budsim.core.search.part import PartResult, PartStatus, SearchTask
+from budsim.core.search.run import search_in_process, warm
+from budsim.core.search.strategy import find
+from budsim.core.slo import Slo
+from budsim.core.workload import Workload
+
+RESULTS = Path(__file__).parent / "results" / "search.json"
+PARTS, SEED = 300, 1
+TIMED_PARTS = 40
+CLUSTERS, DEVICES = 10, ("A100-SXM-80GB", "H100-SXM-80GB", "L40S-48GB")
+RESULT = TypeAdapter(PartResult)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One part searched both ways.
+
+    Attributes:
+        regret: Relative cost of the genetic pick over the exhaustive one; infinite if it alone fails the target or an SLO.
+        shortfall: How much more it misses the SLOs by, where both miss them. [0…1]
+    """
+
+    space: int
+    evaluations: int
+    generations: int
+    regret: float
+    shortfall: float
+    exhaustive_ms: float
+    genetic_ms: float
+
+
+def timed(work: Callable[[], PartResult]) -> tuple[PartResult, float]:
+    begin = time.perf_counter()
+    result = work()
+    return result, 1e3 * (time.perf_counter() - begin)
+
+
+def compared(task: SearchTask, predictor: Predictor, memory: AnalyticMemory) -> Compared:
+    whole, exhaustive_ms = timed(lambda: exhaustive_search(task, predictor, memory))
+    found, genetic_ms = timed(lambda: genetic_search(task, predictor, memory))
+    regret, shortfall = regret_of(task, whole, found)
+    return Compared(
+        space=whole.evaluations,
+        evaluations=found.evaluations,
+        generations=found.generations,
+        regret=regret,
+        shortfall=shortfall,
+        exhaustive_ms=exhaustive_ms,
+        genetic_ms=genetic_ms,
+    )
+
+
+def regret_of(task: SearchTask, whole: PartResult, found: PartResult) -> tuple[float, float]:
+    """Return regret and shortfall. Where every configuration misses an SLO the smaller error counts before the cost, as in the order."""
+    if whole.status is not PartStatus.FOUND:
+        return (0.0, 0.0) if found.status is whole.status else (inf, inf)
+    best, pick = whole.configurations[0], found.configurations[0]
+    reaches = [order_key(each, task.part)[:3] for each in (best, pick)]
+    if reaches[0] != reaches[1]:
+        return inf, inf
+    shortfall = max(0.0, pick.error_rate - best.error_rate)
+    return max(0.0, pick.cost_per_million_tokens / best.cost_per_million_tokens - 1.0), shortfall
+
+
+def regrets(parts: int, predictor: Predictor, memory: AnalyticMemory) -> dict[str, float]:
+    rows = [compared(task, predictor, memory) for task in generated_tasks(parts, seed=SEED, method=predictor.method)]
+    exact = [row.regret == 0.0 and row.shortfall == 0.0 for row in rows]
+    return {
+        "parts": len(rows),
+        "space_median": statistics.median(row.space for row in rows),
+        "space_max": max(row.space for row in rows),
+        "exact_share": round(sum(exact) / len(rows), 4),
+        "regret_max": max(row.regret for row in rows),
+        "shortfall_max": max(row.shortfall for row in rows),
+        "generations_median": statistics.median(row.generations for row in rows),
+        "evaluations_median": statistics.median(row.evaluations for row in rows),
+        "exhaustive_ms_median": round(statistics.median(row.exhaustive_ms for row in rows), 1),
+        "genetic_ms_median": round(statistics.median(row.genetic_ms for row in rows), 1),
+    }
+
+
+def one_part(predictor: Predictor, memory: AnalyticMemory) -> dict[str, float]:
+    """Return how long a part takes in the way that suits it, warm: of three runs the shortest."""
+    tasks = list(generated_tasks(TIMED_PARTS, seed=SEED + 1, method=predictor.method))
+    least = [min(timed(lambda task=task: find(task, predictor, memory))[1] for _ in range(3)) for task in tasks]
+    return {
+        "parts": len(least),
+        "ms_median": round(statistics.median(least), 1),
+        "ms_p95": round(statistics.quantiles(least, n=20)[-1], 1),
+        "ms_max": round(max(least), 1),
+    }
+
+
+def sixty(method: Method) -> list[SearchTask]:
+    """Return the parts of one request over ten clusters of unlike sizes, three device types and two engines."""
+    model, memory = catalogue_model("meta-llama/Llama-3.1-70B-Instruct"), AnalyticMemory()
+    if model is None:
+        raise SystemExit("the model of the benchmark is not in the catalogue")
+    load = Workload(input_tokens=1000, output_tokens=500, concurrency=200)
+    places = [
+        Place(cluster_id=f"c{number}", device=device, nodes=(8,) * (1 + number % 4)) for number in range(CLUSTERS) for device in DEVICES
+    ]
+    parts = [
+        part_of(place, model, engine=engine, workload=load, slo=Slo(ttft_s=2.0, throughput_per_user=15.0), method=method)
+        for place in places
+        for engine in (EngineKind.VLLM, EngineKind.SGLANG)
+    ]
+    return [task for part in parts if isinstance(task := narrow(part, (), memory, now_s=0.0), SearchTask)]
+
+
+async def one_request(tasks: Sequence[SearchTask]) -> float:
+    """Return the seconds that two warm processes take for all parts of a request they have not seen before."""
+    pool = ProcessPool(2, warm=warm)
+    try:
+        await pool.start()
+        await asyncio.gather(*(pool.run(search_in_process, task) for task in generated_tasks(4, seed=SEED + 2, method=Method.HEURISTIC)))
+        begin = time.perf_counter()
+        await asyncio.gather(*(pool.run(search_in_process, task) for task in tasks))
+        return time.perf_counter() - begin
+    finally:
+        await pool.close()
+
+
+def is_repeatable(predictor: Predictor, memory: AnalyticMemory) -> bool:
+    """Whether the same seed gives the same answer, byte for byte."""
+    for task in generated_tasks(10, seed=SEED + 3, method=predictor.method):
+        answers = {RESULT.dump_json(genetic_search(replace(task), predictor, memory)) for _ in range(2)}
+        if len(answers) > 1:
+            return False
+    return True
+
+
+def measured(parts: int, predictors: Mapping[Method, Predictor], memory: AnalyticMemory) -> dict[str, object]:
+    found: dict[str, object] = {"machine": platform.machine(), "seed": SEED}
+    for method, predictor in predictors.items():
+        found[method.value] = {
+            "genetic_against_exhaustive": regrets(parts, predictor, memory),
+            "one_part": one_part(predictor, memory),
+            "same_seed_same_bytes": is_repeatable(predictor, memory),
+        }
+    tasks = sixty(Method.HEURISTIC)
+    found["one_request"] = {"parts": len(tasks), "processes": 2, "seconds": round(asyncio.run(one_request(tasks)), 3)}
+    return found
+
+
+def main() -> None:
+    parts = int(sys.argv[1]) if len(sys.argv) > 1 else PARTS
+    memory = AnalyticMemory()
+    results = measured(parts, {Method.HEURISTIC: HeuristicPredictor(memory=memory)}, memory)
+    print(json.dumps(results, indent=1))
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
