@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 SAY := printf 'budsim: %s\n'
 
-.PHONY: install demo up test check bench bench-core clean
+.PHONY: install demo up test check bench bench-core bench-search clean
 install: $(STAMP)
 
 # Two makes at once take turns, where there is flock; the second finds the work done.
@@ -50,6 +50,12 @@ bench: install
 
 bench-core: install
 	@$(BIN)/python -m benchmarks.core
+
+# the second needs the measured rows in ../shared/data, and keeps the figures that are there without them
+bench-search: install
+	@$(BIN)/python -m benchmarks.search
+	@if test -e ../shared/data/measurements.csv; then $(BIN)/python -m benchmarks.decisions ../shared/data; fi
+	@$(BIN)/python -m benchmarks.search_page
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

@@ -10,13 +10,17 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from budsim.core.errors import BudSimError
+from budsim.core.latency.constants import shipped_constants
 from budsim.core.latency.kernels import measured_shares
+from budsim.core.search.fitness import MEAN_SUFFICES, Z_95
 from budsim.services.accuracy.rows import MeasuredRow, read_row
 from budsim.services.accuracy.runs import Models, Run, run_of
 from budsim.services.accuracy.shapes import models_of
@@ -25,23 +29,45 @@ from budsim.services.calibration.observe import is_clean, observations
 
 RESULTS = Path(__file__).parent / "results" / "decisions.json"
 TPOT_SLOS_MS = (15.0, 30.0, 50.0)
+ASKED = (0.5, 0.7, 0.9)  # min_slo_probability: at 0.5 the mean suffices
 LEAST_POINTS = 6
 # what AIConfigurator reports of its own data, and what is aimed at
 AIMS = {"violating_share": 0.05, "regret": 0.03, "spearman": 0.97}
 
 Floats = NDArray[np.float64]
 GroupKey = tuple[object, ...]
+Known = tuple[MeasuredRow, Run, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One measured configuration and what is predicted of it without it. [s, output tokens/s per device]"""
+    """One measured configuration and what is predicted of it without it. [s, output tokens/s per device]
+
+    Attributes:
+        log_tpot: Centre and deviation of the logarithm of TPOT, from the 5 % and 95 % quantiles.
+    """
 
     group: GroupKey
     measured_tpot_s: float
     measured_rate: float
     predicted_tpot_s: float
     predicted_rate: float
+    log_tpot: NormalDist
+
+    def keeps(self, slo_s: float, asked: float) -> bool:
+        """Whether it is predicted to keep a TPOT SLO with the asked probability."""
+        within = self.predicted_tpot_s <= slo_s
+        return within if asked <= MEAN_SUFFICES else within and self.log_tpot.cdf(log(slo_s)) >= asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Predictions of rows, shape (n,), TPOT with its 5 % and 95 % quantiles; not finite where there is none. [s]"""
+
+    tpot_s: Floats
+    tpot_low_s: Floats
+    tpot_high_s: Floats
+    e2e_s: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +78,7 @@ class Pick:
     regret: float
 
 
-def known_rows(data: Path) -> list[tuple[MeasuredRow, Run, Mapping[str, str]]]:
+def known_rows(data: Path) -> list[Known]:
     """Return the clean rows that can be predicted, in the order in which `observations` holds them."""
     models = models_of(_table(data / "model_shapes.csv"))
     found = [(read_row(line), line) for line in _table(data / "measurements.csv")]
@@ -71,17 +97,20 @@ def _table(path: Path) -> list[dict[str, str]]:
         return [{name: value or "" for name, value in line.items()} for line in csv.DictReader(file)]
 
 
-def physics(data: Path, rows: Sequence[tuple[MeasuredRow, Run, Mapping[str, str]]]) -> Floats:
-    """Return TTFT, TPOT, E2E of every row by constants fitted without its fold, shape (n, 3). [s]"""
+def physics(data: Path, rows: Sequence[Known]) -> Figures:
+    """Return what constants predict that were fitted without the fold of each row."""
     models = models_of(_table(data / "model_shapes.csv"))
     held = held_out(observations([row for row, _, _ in rows], models, dict(measured_shares())), Split.POINT)
     predicted = np.full((len(rows), 3), np.nan)
     predicted[held.rows] = held.predicted_s
-    return predicted
+    low, high = shipped_constants().bands["point"]["tpot"]
+    _, tpot_s, e2e_s = predicted.T
+    return Figures(tpot_s=tpot_s, tpot_low_s=tpot_s * low, tpot_high_s=tpot_s * high, e2e_s=e2e_s)
 
 
-def points_of(rows: Sequence[tuple[MeasuredRow, Run, Mapping[str, str]]], predicted_s: Floats) -> Iterator[Point]:
-    for (row, run, line), (_, tpot_s, e2e_s) in zip(rows, predicted_s.tolist(), strict=True):
+def points_of(rows: Sequence[Known], figures: Figures) -> Iterator[Point]:
+    columns = (figures.tpot_s, figures.tpot_low_s, figures.tpot_high_s, figures.e2e_s)
+    for (row, run, line), tpot_s, low_s, high_s, e2e_s in zip(rows, *(column.tolist() for column in columns), strict=True):
         measured = row.measured
         if measured.tpot_s is None or measured.e2e_s is None or not row.concurrency or not np.isfinite(e2e_s):
             continue
@@ -93,6 +122,7 @@ def points_of(rows: Sequence[tuple[MeasuredRow, Run, Mapping[str, str]]], predic
             measured_rate=total / devices,
             predicted_tpot_s=tpot_s,
             predicted_rate=row.concurrency * run.scenario.workload.output_tokens / e2e_s / devices,
+            log_tpot=NormalDist((log(low_s) + log(high_s)) / 2.0, max(1e-9, (log(high_s) - log(low_s)) / (2.0 * Z_95))),
         )
 
 
@@ -104,15 +134,15 @@ def grouped(points: Sequence[Point]) -> list[list[Point]]:
     return [group for group in groups.values() if len(group) >= LEAST_POINTS]
 
 
-def pick(group: Sequence[Point], slo_s: float) -> Pick | None:
-    """Return the decision under one TPOT SLO, None where no measured configuration keeps it.
+def pick(group: Sequence[Point], slo_s: float, *, asked: float) -> Pick | None:
+    """Return the decision under one TPOT SLO to be kept with a probability, None where no measured configuration keeps it.
 
     The most output tokens/s per device among what is predicted to keep the SLO; the shortest predicted TPOT where nothing is.
     """
     keeping = [point for point in group if point.measured_tpot_s <= slo_s]
     if not keeping:
         return None
-    promising = [point for point in group if point.predicted_tpot_s <= slo_s]
+    promising = [point for point in group if point.keeps(slo_s, asked)]
     chosen = max(promising, key=lambda point: point.predicted_rate) if promising else min(group, key=lambda point: point.predicted_tpot_s)
     best = max(point.measured_rate for point in keeping)
     return Pick(violates=chosen.measured_tpot_s > slo_s, regret=max(0.0, 1.0 - chosen.measured_rate / best))
@@ -133,20 +163,20 @@ def _ranks(values: Floats) -> Floats:
 def scored(points: Sequence[Point]) -> dict[str, object]:
     groups = grouped(points)
     correlations = [spearman([point.measured_rate for point in group], [point.predicted_rate for point in group]) for group in groups]
-    by_slo = {f"{slo_ms:g} ms": _decided(groups, slo_ms / 1e3) for slo_ms in TPOT_SLOS_MS}
-    every = [found for slo_ms in TPOT_SLOS_MS for group in groups if (found := pick(group, slo_ms / 1e3)) is not None]
+    by_slo = {f"{slo_ms:g} ms": _decided(groups, [slo_ms], asked=MEAN_SUFFICES) for slo_ms in TPOT_SLOS_MS}
     return {
         "groups": len(groups),
         "points": sum(len(group) for group in groups),
         "spearman": round(float(np.mean(correlations)), 4),
         "spearman_median": round(float(np.median(correlations)), 4),
-        **_summary(every),
+        "by_asked_probability": {f"{asked:g}": _decided(groups, TPOT_SLOS_MS, asked=asked) for asked in ASKED},
         "by_slo": by_slo,
     }
 
 
-def _decided(groups: Sequence[Sequence[Point]], slo_s: float) -> dict[str, float]:
-    return _summary([found for group in groups if (found := pick(group, slo_s)) is not None])
+def _decided(groups: Sequence[Sequence[Point]], slos_ms: Sequence[float], *, asked: float) -> dict[str, float]:
+    picks = [found for slo_ms in slos_ms for group in groups if (found := pick(group, slo_ms / 1e3, asked=asked)) is not None]
+    return _summary(picks)
 
 
 def _summary(picks: Sequence[Pick]) -> dict[str, float]:
@@ -158,7 +188,7 @@ def _summary(picks: Sequence[Pick]) -> dict[str, float]:
     }
 
 
-METHODS: Mapping[str, Callable[[Path, Sequence[tuple[MeasuredRow, Run, Mapping[str, str]]]], Floats]] = {"heuristic": physics}
+METHODS: Mapping[str, Callable[[Path, Sequence[Known]], Figures]] = {"heuristic": physics}
 
 
 def main() -> None:

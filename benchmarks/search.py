@@ -35,6 +35,7 @@ from budsim.core.workload import Workload
 
 RESULTS = Path(__file__).parent / "results" / "search.json"
 PARTS, SEED = 300, 1
+LARGE_SPACE = 2_000  # candidates beyond which a population can look at a part of a space only
 TIMED_PARTS = 40
 CLUSTERS, DEVICES = 10, ("A100-SXM-80GB", "H100-SXM-80GB", "L40S-48GB")
 RESULT = TypeAdapter(PartResult)
@@ -93,12 +94,14 @@ def regret_of(task: SearchTask, whole: PartResult, found: PartResult) -> tuple[f
 
 def regrets(parts: int, predictor: Predictor, memory: AnalyticMemory) -> dict[str, float]:
     rows = [compared(task, predictor, memory) for task in generated_tasks(parts, seed=SEED, method=predictor.method)]
-    exact = [row.regret == 0.0 and row.shortfall == 0.0 for row in rows]
+    large = [row for row in rows if row.space > LARGE_SPACE]
     return {
         "parts": len(rows),
         "space_median": statistics.median(row.space for row in rows),
         "space_max": max(row.space for row in rows),
-        "exact_share": round(sum(exact) / len(rows), 4),
+        "exact_share": _exact_share(rows),
+        "parts_large": len(large),
+        "exact_share_large": _exact_share(large),
         "regret_max": max(row.regret for row in rows),
         "shortfall_max": max(row.shortfall for row in rows),
         "generations_median": statistics.median(row.generations for row in rows),
@@ -106,6 +109,10 @@ def regrets(parts: int, predictor: Predictor, memory: AnalyticMemory) -> dict[st
         "exhaustive_ms_median": round(statistics.median(row.exhaustive_ms for row in rows), 1),
         "genetic_ms_median": round(statistics.median(row.genetic_ms for row in rows), 1),
     }
+
+
+def _exact_share(rows: Sequence[Compared]) -> float:
+    return round(sum(row.regret == 0.0 and row.shortfall == 0.0 for row in rows) / max(1, len(rows)), 4)
 
 
 def one_part(predictor: Predictor, memory: AnalyticMemory) -> dict[str, float]:
@@ -168,7 +175,8 @@ def measured(parts: int, predictors: Mapping[Method, Predictor], memory: Analyti
             "same_seed_same_bytes": is_repeatable(predictor, memory),
         }
     tasks = sixty(Method.HEURISTIC)
-    found["one_request"] = {"parts": len(tasks), "processes": 2, "seconds": round(asyncio.run(one_request(tasks)), 3)}
+    seconds = round(asyncio.run(one_request(tasks)), 3)
+    found["one_request"] = [{"method": Method.HEURISTIC.value, "parts": len(tasks), "processes": 2, "seconds": seconds}]
     return found
 
 

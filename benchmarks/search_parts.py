@@ -96,7 +96,7 @@ def _part(drawn: random.Random, method: Method) -> Part:
     place = Place(
         cluster_id="c",
         device=drawn.choice(DEVICES),
-        nodes=tuple(drawn.choice((1, 2, 4, 8, 8, 8)) for _ in range(drawn.choice((1, 1, 2, 4, 8, 16)))),
+        nodes=tuple(drawn.choice((1, 2, 4, 8, 8, 8)) for _ in range(drawn.choice((1, 2, 4, 8, 16, 32)))),
     )
     workload = Workload(
         input_tokens=drawn.choice((128, 512, 1000, 2000, 4000, 8000)),

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from budsim.core.hardware.topology import max_replicas
 from budsim.core.search.direct import direct_search
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.exhaustive import exhaustive_search
@@ -15,7 +16,7 @@ from budsim.core.search.genetic import genetic_search
 from budsim.core.search.genome import Gene, space_of
 from budsim.core.search.pareto import front, undominated
 from budsim.core.search.part import PartResult, PartStatus, SearchTask
-from budsim.core.search.space import layouts_for
+from budsim.core.search.space import layouts_for, replicas_held
 from budsim.core.slo import Slo
 from tests.support.search_fakes import GB, FakeMemory, FakePredictor, as_out_of_memory, make_entry, make_group, make_load, make_part
 
@@ -216,3 +217,11 @@ def test_any_genome_is_repaired_to_one_of_the_space(part, data):
     mended = space.repaired(np.array([drawn]))[0].tolist()
     assert mended in space.every().tolist()
     assert mended[Gene.LAYOUT] == drawn[Gene.LAYOUT]
+
+
+@given(GROUPS)
+def test_many_layouts_hold_as_many_replicas_as_each_alone(group):
+    part = make_part(group=group)
+    layouts = layouts_for(part)
+    alone = [max_replicas(group, tensor_parallel=layout.tensor_parallel, pipeline_parallel=layout.pipeline_parallel) for layout in layouts]
+    assert replicas_held(part, layouts).tolist() == alone

@@ -1,7 +1,8 @@
 """Rows of tables of columns."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -19,21 +20,30 @@ Table = TypeVar("Table", Candidates, MemoryPlan, Predictions, Interval, Fitness)
 def take(table: Table, where: IntArray) -> Table:
     """Return the rows at these indices."""
     columns: dict[str, Any] = {}
-    for field in fields(table):
-        column = getattr(table, field.name)
+    kind: Any = type(table)
+    for name in _names(kind):
+        column = getattr(table, name)
         if column is not None:  # a figure the method does not have
-            columns[field.name] = take(column, where) if isinstance(column, Interval) else column[where]
-    return replace(table, **columns)
+            columns[name] = take(column, where) if isinstance(column, Interval) else column[where]
+    taken: Table = kind(**columns)
+    return taken
 
 
 def joined(tables: Sequence[Table]) -> Table:
     """Return the rows of all tables, one table below the other."""
     columns: dict[str, Any] = {}
-    for field in fields(tables[0]):
-        parts = [getattr(table, field.name) for table in tables]
+    kind: Any = type(tables[0])
+    for name in _names(kind):
+        parts = [getattr(table, name) for table in tables]
         if parts[0] is not None:
-            columns[field.name] = joined(parts) if isinstance(parts[0], Interval) else np.concatenate(parts)
-    return replace(tables[0], **columns)
+            columns[name] = joined(parts) if isinstance(parts[0], Interval) else np.concatenate(parts)
+    below: Table = kind(**columns)
+    return below
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def finite(predictions: Predictions) -> BoolArray:

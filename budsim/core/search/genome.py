@@ -105,14 +105,13 @@ class Space:
         genomes[:, Gene.STEP] = self.choices.leanest_step
         genomes[:, Gene.EXACT] = int(self.choices.exact_sequences)
         genomes[:, Gene.CACHE] = len(self.choices.kv_precisions) - 1
-        return self.repaired(genomes)
+        return self._plainly(genomes)
 
     def repaired(self, genomes: IntArray) -> IntArray:
         """Return genomes with each concurrency the nearest that its layout is planned for, and one genome for one candidate."""
         mended = genomes.copy()
         mended[:, Gene.USERS] = self._snapped[genomes[:, Gene.LAYOUT], genomes[:, Gene.USERS]]
-        mended[~self._distinct(mended), Gene.EXACT] = 0
-        return mended
+        return self._plainly(mended)
 
     def in_order(self, genomes: IntArray) -> IntArray:
         """Return the indices that bring genomes into the order of `every`, shape (n,)."""
@@ -153,6 +152,11 @@ class Space:
             self.scenario, tensor_parallel=degrees[:, 0], pipeline_parallel=degrees[:, 1], concurrency=one
         ).max_num_seqs
 
+    def _plainly(self, genomes: IntArray) -> IntArray:
+        """Return genomes, changed in place, with one way of writing each candidate."""
+        genomes[~self._distinct(genomes), Gene.EXACT] = 0
+        return genomes
+
     def _distinct(self, genomes: IntArray) -> BoolArray:
         """Return which genomes are not written in another way: an exact max_num_seqs where the default is the same is none."""
         users = self._users(genomes)
@@ -179,5 +183,5 @@ def space_of(part: Part, layouts: tuple[Layout, ...]) -> Space:
         scenario=scenario,
         layouts=layouts,
         choices=choices_of(scenario, quantized=part.quantized),
-        grids=tuple(concurrency_grid(part, max_replicas=replicas_held(part, layout)) for layout in layouts),
+        grids=tuple(concurrency_grid(part, max_replicas=replicas) for replicas in replicas_held(part, layouts).tolist()),
     )

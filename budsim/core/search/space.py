@@ -1,5 +1,6 @@
 """Layouts and concurrencies a part may have; with the knobs of engines/choices.py they are the candidate space, in genome.py."""
 
+from collections.abc import Sequence
 from math import ceil
 from typing import Final
 
@@ -9,7 +10,7 @@ from budsim.core.engines.candidates import Candidates, IntArray
 from budsim.core.engines.choices import most_sequences
 from budsim.core.engines.spec import EngineKind, Scenario
 from budsim.core.hardware.spec import DeviceType, HardwareMode
-from budsim.core.hardware.topology import max_replicas, model_divides, valid_layouts
+from budsim.core.hardware.topology import model_divides, valid_layouts
 from budsim.core.model.partition import scales_divide
 from budsim.core.model.spec import AttentionKind, LayerBlock, ModelSpec
 from budsim.core.search.part import Layout, Part
@@ -75,17 +76,22 @@ def concurrency_grid(part: Part, *, max_replicas: int) -> tuple[int, ...]:
     return tuple(sorted({*powers, *splits}))
 
 
-def replicas_held(part: Part, layout: Layout) -> int:
-    """Return how many replicas of a layout the group's nodes hold."""
-    return max_replicas(part.group, tensor_parallel=layout.tensor_parallel, pipeline_parallel=layout.pipeline_parallel)
+def replicas_held(part: Part, layouts: Sequence[Layout]) -> IntArray:
+    """Return how many replicas of each layout, which is valid, the group's nodes hold, shape (layouts,): `max_replicas` of many."""
+    degrees = np.array([(layout.tensor_parallel, layout.pipeline_parallel) for layout in layouts], dtype=np.int64).reshape(-1, 2)
+    return _held(part, degrees[:, 0], degrees[:, 1])
 
 
 def replicas_held_each(part: Part, candidates: Candidates) -> IntArray:
-    """Return how many replicas of each candidate, whose layout is valid, the group's nodes hold, shape (n,): `replicas_held` of many."""
+    """Return how many replicas of each candidate, whose layout is valid, the group's nodes hold, shape (n,)."""
+    return _held(part, candidates.tensor_parallel, candidates.pipeline_parallel)
+
+
+def _held(part: Part, tensor_parallel: IntArray, pipeline_parallel: IntArray) -> IntArray:
     devices = np.array([node.devices for node in part.group.nodes], dtype=np.int64)
-    degrees, where = np.unique(candidates.tensor_parallel, return_inverse=True)
-    stages = (devices[:, None] // degrees).sum(axis=0)
-    return np.asarray(stages[where.reshape(-1)] // candidates.pipeline_parallel)
+    degrees, where = np.unique(tensor_parallel, return_inverse=True)
+    stages = (devices[:, None] // np.maximum(degrees, 1)).sum(axis=0)
+    return np.asarray(stages[where.reshape(-1)] // pipeline_parallel, dtype=np.int64)
 
 
 def _block_divides(block: LayerBlock, tensor_parallel: int) -> bool:

@@ -8,7 +8,7 @@ from budsim.core.predictors.protocol import Method, Predictor
 from budsim.core.search.direct import direct_search
 from budsim.core.search.exhaustive import exhaustive_search
 from budsim.core.search.genetic import Watch, genetic_search
-from budsim.core.search.genome import Space, space_of
+from budsim.core.search.genome import space_of
 from budsim.core.search.part import Algorithm, PartResult, SearchTask
 
 # Candidates that one batch judges in 0.2 s on one core, by benchmarks/results/search.json
@@ -24,7 +24,7 @@ def find(task: SearchTask, predictor: Predictor, memory: MemoryModel, *, watch: 
         memory: Says what fits.
         watch: Who looks on, where the search has generations.
     """
-    match algorithm_for(task.part.settings.algorithm, space_of(task.part, task.layouts), predictor.method):
+    match algorithm_for(task, predictor.method):
         case Algorithm.GENETIC:
             return genetic_search(task, predictor, memory, watch=watch)
         case Algorithm.EXHAUSTIVE:
@@ -33,14 +33,16 @@ def find(task: SearchTask, predictor: Predictor, memory: MemoryModel, *, watch: 
             return direct_search(task, predictor, memory)
 
 
-def algorithm_for(asked: Algorithm, space: Space, method: Method) -> Algorithm:
+def algorithm_for(task: SearchTask, method: Method) -> Algorithm:
     """Return the way that is taken: what is asked for, but no enumeration of a space that is too large for one batch.
 
     Source:
         LLD 6.1: all engine parameters with the regressor, quick estimates with the heuristic.
     """
+    asked = task.part.settings.algorithm
     if asked is Algorithm.AUTO and method is Method.HEURISTIC:
         return Algorithm.DIRECT
     if asked in (Algorithm.AUTO, Algorithm.EXHAUSTIVE):
-        return Algorithm.EXHAUSTIVE if space.upper_size <= LARGEST_BATCH[method] else Algorithm.GENETIC
+        size = space_of(task.part, task.layouts).upper_size
+        return Algorithm.EXHAUSTIVE if size <= LARGEST_BATCH[method] else Algorithm.GENETIC
     return asked
