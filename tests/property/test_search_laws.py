@@ -16,7 +16,7 @@ from budsim.core.search.genetic import genetic_search
 from budsim.core.search.genome import Gene, space_of
 from budsim.core.search.pareto import front, undominated
 from budsim.core.search.part import PartResult, PartStatus, SearchTask
-from budsim.core.search.space import layouts_for, replicas_held
+from budsim.core.search.space import layouts_for, replicas_held_by
 from budsim.core.slo import Slo
 from tests.support.search_fakes import GB, FakeMemory, FakePredictor, as_out_of_memory, make_entry, make_group, make_load, make_part
 
@@ -224,4 +224,4 @@ def test_many_layouts_hold_as_many_replicas_as_each_alone(group):
     part = make_part(group=group)
     layouts = layouts_for(part)
     alone = [max_replicas(group, tensor_parallel=layout.tensor_parallel, pipeline_parallel=layout.pipeline_parallel) for layout in layouts]
-    assert replicas_held(part, layouts).tolist() == alone
+    assert replicas_held_by(part, layouts).tolist() == alone

@@ -12,7 +12,7 @@ from budsim.core.engines.choices import Choices, choices_of
 from budsim.core.engines.knobs import default_candidates
 from budsim.core.engines.spec import Scenario
 from budsim.core.search.part import Layout, Part
-from budsim.core.search.space import concurrency_grid, replicas_held, scenario_of
+from budsim.core.search.space import concurrency_grid, replicas_held_by, scenario_of
 
 
 class Gene(IntEnum):
@@ -183,5 +183,5 @@ def space_of(part: Part, layouts: tuple[Layout, ...]) -> Space:
         scenario=scenario,
         layouts=layouts,
         choices=choices_of(scenario, quantized=part.quantized),
-        grids=tuple(concurrency_grid(part, max_replicas=replicas) for replicas in replicas_held(part, layouts).tolist()),
+        grids=tuple(concurrency_grid(part, max_replicas=replicas) for replicas in replicas_held_by(part, layouts).tolist()),
     )

@@ -76,14 +76,19 @@ def concurrency_grid(part: Part, *, max_replicas: int) -> tuple[int, ...]:
     return tuple(sorted({*powers, *splits}))
 
 
-def replicas_held(part: Part, layouts: Sequence[Layout]) -> IntArray:
-    """Return how many replicas of each layout, which is valid, the group's nodes hold, shape (layouts,): `max_replicas` of many."""
+def replicas_held(part: Part, layout: Layout) -> int:
+    """Return how many replicas of a layout the group's nodes hold."""
+    return int(replicas_held_by(part, (layout,))[0])
+
+
+def replicas_held_by(part: Part, layouts: Sequence[Layout]) -> IntArray:
+    """Return how many replicas of each layout the group's nodes hold, shape (layouts,): `max_replicas` of many that engine and device allow."""
     degrees = np.array([(layout.tensor_parallel, layout.pipeline_parallel) for layout in layouts], dtype=np.int64).reshape(-1, 2)
     return _held(part, degrees[:, 0], degrees[:, 1])
 
 
 def replicas_held_each(part: Part, candidates: Candidates) -> IntArray:
-    """Return how many replicas of each candidate, whose layout is valid, the group's nodes hold, shape (n,)."""
+    """Return how many replicas of each candidate the group's nodes hold, shape (n,)."""
     return _held(part, candidates.tensor_parallel, candidates.pipeline_parallel)
 
 
@@ -91,7 +96,8 @@ def _held(part: Part, tensor_parallel: IntArray, pipeline_parallel: IntArray) ->
     devices = np.array([node.devices for node in part.group.nodes], dtype=np.int64)
     degrees, where = np.unique(tensor_parallel, return_inverse=True)
     stages = (devices[:, None] // np.maximum(degrees, 1)).sum(axis=0)
-    return np.asarray(stages[where.reshape(-1)] // pipeline_parallel, dtype=np.int64)
+    held = stages[where.reshape(-1)] // pipeline_parallel
+    return np.asarray(np.where(pipeline_parallel <= np.count_nonzero(devices), held, 0), dtype=np.int64)
 
 
 def _block_divides(block: LayerBlock, tensor_parallel: int) -> bool:
