@@ -82,7 +82,7 @@ def replicas_held(part: Part, layout: Layout) -> int:
 
 
 def replicas_held_by(part: Part, layouts: Sequence[Layout]) -> IntArray:
-    """Return how many replicas of each layout the group's nodes hold, shape (layouts,): `max_replicas` of many that engine and device allow."""
+    """Return how many replicas of each layout that engine and device allow the nodes hold, shape (layouts,): `max_replicas` of many."""
     degrees = np.array([(layout.tensor_parallel, layout.pipeline_parallel) for layout in layouts], dtype=np.int64).reshape(-1, 2)
     return _held(part, degrees[:, 0], degrees[:, 1])
 
