@@ -25,8 +25,8 @@ from budsim.core.search.population import Archive, Genome
 
 SEARCH_NAME: Final = Algorithm.GENETIC.value
 WEIGHTS: Final = (-1.0, -1.0, 1.0)  # LLD 6.2: less shortfall from the SLOs, less cost, more throughput per user
-NEIGHBOUR_SHARE: Final = 0.75  # of a generation's children that are neighbours of the elite, so that what is found is at least locally best
-SCOUTS: Final = 16  # candidates looked at for each of the first population: a batch of hundreds takes hardly longer than one of fifty
+NEIGHBOUR_SHARE: Final = 0.75  # of a generation's children that are neighbours of the best layouts' best: what is found is locally best
+SCOUTS: Final = 24  # candidates looked at for each of the first population: a batch of hundreds takes hardly longer than one of fifty
 BROODS: Final = 3  # times that a population is bred for one generation, before any genome will do
 GENE_SHARE: Final = 0.5  # of a mate's genes that are swapped
 MUTATED_SHARE: Final = 1.5 / GENES  # of a mutant's genes that are drawn anew
@@ -140,15 +140,11 @@ def _evaluated(archive: Archive, genomes: Sequence[Genome]) -> list[_Individual]
 
 
 def _scouts(archive: Archive, population: int) -> list[Genome]:
-    """Return the first candidates looked at: layouts and concurrencies drawn evenly, with the version's own knobs.
-
-    Where those do not fit, with the leanest.
-    """
+    """Return the first candidates looked at: layouts and concurrencies drawn evenly, with the version's own knobs and with the leanest."""
     space = archive.space
     usual, lean = space.loads, space.leanest()
-    drawn = sorted(random.sample(range(len(usual)), min(len(usual), SCOUTS * population)))
-    usual, lean = usual[drawn], lean[drawn]
-    return archive.unseen(np.where(archive.fits(usual)[:, None], usual, lean).tolist())
+    drawn = sorted(random.sample(range(len(usual)), min(len(usual), SCOUTS * population // 2)))
+    return archive.unseen(np.vstack((usual[drawn], lean[drawn])).tolist())
 
 
 def _random_genome(space: Space) -> Genome:
@@ -156,10 +152,10 @@ def _random_genome(space: Space) -> Genome:
 
 
 def _children(toolbox: Any, population: list[_Individual], archive: Archive, settings: SearchSettings) -> list[Genome]:
-    """Return genomes that nobody looked at: neighbours of the elite, offspring, and where these do not suffice, any."""
+    """Return genomes that nobody looked at: neighbours of the best, offspring, and where these do not suffice, any."""
     wanted = settings.population - _elite_size(settings)
-    elite = archive.ranked([tuple(each) for each in population])[: _elite_size(settings)]
-    beside = archive.unseen(moved for genome in elite for moved in neighbours(archive.space, genome))
+    leaders = archive.leaders(max(1, _elite_size(settings)))
+    beside = archive.unseen(moved for genome in leaders for moved in neighbours(archive.space, genome))
     new = dict.fromkeys(beside[: int(NEIGHBOUR_SHARE * wanted)])
     for _ in range(BROODS):
         if len(new) < wanted:

@@ -5,13 +5,13 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from budsim.core.engines.candidates import BoolArray, IntArray
+from budsim.core.engines.candidates import IntArray
 from budsim.core.memory.plan import MemoryModel
 from budsim.core.predictors.protocol import Predictor
 from budsim.core.search.batch import Admitted, admitted, judged
 from budsim.core.search.columns import joined, take
 from budsim.core.search.configuration import Judged
-from budsim.core.search.genome import Space
+from budsim.core.search.genome import Gene, Space
 from budsim.core.search.part import SearchTask
 
 Genome: TypeAlias = tuple[int, ...]
@@ -33,11 +33,8 @@ class Archive:
         self._task, self._predictor, self._memory = task, predictor, memory
         self.best: Key | None = None  # figures of the best, as they are ordered; None while nothing may be proposed
         self._keys: dict[Genome, Key] = {}
+        self._leaders: dict[int, Genome] = {}
         self._found: list[tuple[IntArray, Judged]] = []
-
-    def fits(self, genomes: IntArray) -> BoolArray:
-        """Return which genomes may be proposed as far as memory and feedback go, shape (n,)."""
-        return admitted(self._task, self.space.candidates(genomes), self._memory).eligible
 
     def unseen(self, genomes: Iterable[Sequence[int]]) -> list[Genome]:
         """Return these genomes, repaired, without those already evaluated and without doubles."""
@@ -49,7 +46,14 @@ class Archive:
 
     def ranked(self, genomes: Sequence[Genome]) -> list[Genome]:
         """Return evaluated genomes, best first."""
-        return sorted(genomes, key=lambda genome: (self._keys[genome], genome))
+        return sorted(genomes, key=self._place)
+
+    def leaders(self, count: int) -> list[Genome]:
+        """Return the best of each layout, of those layouts whose best are best."""
+        return self.ranked(list(self._leaders.values()))[:count]
+
+    def _place(self, genome: Genome) -> tuple[Key, Genome]:
+        return self._keys[genome], genome
 
     def evaluate(self, genomes: Sequence[Genome]) -> list[Values]:
         """Return shortfall, cost and throughput of genomes that are new: one call to the memory model, one to the predictor."""
@@ -66,6 +70,10 @@ class Archive:
             for row, value, key in zip(kept.tolist(), _values(found), _keys(found), strict=True):
                 values[row], keys[row] = value, key
         self._keys |= dict(zip(genomes, keys, strict=True))
+        for genome in genomes:
+            leader = self._leaders.setdefault(genome[Gene.LAYOUT], genome)
+            if self._place(genome) < self._place(leader):
+                self._leaders[genome[Gene.LAYOUT]] = genome
         proposable = [key for key in keys if key[0] < BARRED]
         self.best = min([*proposable, *([self.best] if self.best else [])], default=None)
         return values
