@@ -16,7 +16,9 @@ def test_the_space_on_the_page_is_the_one_in_the_code():
     assert block_of(TEXT, SPACE) == space_lines()
 
 
-@pytest.mark.parametrize(("block", "file", "lines"), [(FIGURES, "search", figure_lines), (DECISIONS, "decisions", decision_lines)], ids=str)
+@pytest.mark.parametrize(
+    ("block", "file", "lines"), [(FIGURES, "search", figure_lines), (DECISIONS, "decisions", decision_lines)], ids=[FIGURES, DECISIONS]
+)
 def test_the_figures_on_the_page_are_those_measured(block, file, lines):
     assert block_of(TEXT, block) == lines(json.loads((RESULTS / f"{file}.json").read_text(encoding="utf-8")))
 
