@@ -17,7 +17,10 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from benchmarks.search_parts import Place, generated_tasks, part_of
+from budsim.adapters.model_sets import SetFolders
+from budsim.adapters.part_search import PartSearch
 from budsim.adapters.process_pool import ProcessPool
+from budsim.config import SHIPPED_MODELS
 from budsim.core.engines.spec import EngineKind
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.model.catalogue import catalogue_model
@@ -28,7 +31,6 @@ from budsim.core.search.exhaustive import exhaustive_search
 from budsim.core.search.fitness import order_key
 from budsim.core.search.genetic import genetic_search
 from budsim.core.search.part import PartResult, PartStatus, SearchTask
-from budsim.core.search.run import search_in_process, warm
 from budsim.core.search.strategy import find
 from budsim.core.slo import Slo
 from budsim.core.workload import Workload
@@ -146,12 +148,13 @@ def sixty(method: Method) -> list[SearchTask]:
 
 async def one_request(tasks: Sequence[SearchTask]) -> float:
     """Return the seconds that two warm processes take for all parts of a request they have not seen before."""
-    pool = ProcessPool(2, warm=warm)
+    search = PartSearch(folders=SetFolders(primary=SHIPPED_MODELS))
+    pool = ProcessPool(2, warm=search.warm)
     try:
         await pool.start()
-        await asyncio.gather(*(pool.run(search_in_process, task) for task in generated_tasks(4, seed=SEED + 2, method=Method.HEURISTIC)))
+        await asyncio.gather(*(pool.run(search, task) for task in generated_tasks(4, seed=SEED + 2, method=Method.HEURISTIC)))
         begin = time.perf_counter()
-        await asyncio.gather(*(pool.run(search_in_process, task) for task in tasks))
+        await asyncio.gather(*(pool.run(search, task) for task in tasks))
         return time.perf_counter() - begin
     finally:
         await pool.close()

@@ -20,7 +20,9 @@ from agents.plan import plan_route
 from agents.search import search_route
 from budsim.adapters.clock import SystemClock
 from budsim.adapters.kafka_probe import KafkaProbe
+from budsim.adapters.model_sets import SetFolders
 from budsim.adapters.model_sources import HubOptions, ModelSources
+from budsim.adapters.part_search import PartSearch
 from budsim.adapters.process_pool import ProcessPool
 from budsim.adapters.topic_admin import KafkaTopicEnds
 from budsim.adapters.wire.messages import KafkaMessages
@@ -28,13 +30,13 @@ from budsim.adapters.wire.requests import RequestDefaults
 from budsim.config import Settings
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.search.part import PartResult, SearchTask
-from budsim.core.search.run import search_in_process, warm
 from budsim.services.admission import Admission, AdmissionPorts
 from budsim.services.background import DeadlineTimer, OutboxSweeper
 from budsim.services.clusters import ClusterKeeper, PriceKeeper
 from budsim.services.evaluate import Evaluator
 from budsim.services.feedback import FeedbackTaker
 from budsim.services.gather import Gatherer
+from budsim.services.model_sets import SetPolicy
 from budsim.services.plan import Planner, PlanPorts
 from budsim.services.ports import ComputePool
 from budsim.services.search import Searcher
@@ -140,7 +142,33 @@ def split_policy(settings: Settings) -> SplitPolicy:
         usd_per_hour=settings.usd_per_hour,
         skip_master_for_cpu=settings.skip_master_node_for_cpu,
         stale_after_s=settings.stale_topology_s,
+        model_sets=_set_policy(settings),
     )
+
+
+def _set_policy(settings: Settings) -> SetPolicy:
+    folders = set_folders(settings)
+    versions = folders.versions()
+    return SetPolicy(
+        known=tuple(versions),
+        has_second=folders.second is not None and folders.second in versions.values(),
+        shadow_share=settings.shadow_share,
+        ab_share=settings.ab_share,
+    )
+
+
+def set_folders(settings: Settings) -> SetFolders:
+    """Return where the model sets lie."""
+    return SetFolders(
+        primary=settings.pretrained_models_dir.absolute(),
+        second=settings.shadow_models.absolute() if settings.shadow_models else None,
+        more=settings.model_sets_dir.absolute() if settings.model_sets_dir else None,
+    )
+
+
+def part_search(settings: Settings) -> PartSearch:
+    """Return the search of one part with these settings' model sets."""
+    return PartSearch(folders=set_folders(settings))
 
 
 def retry_policy(settings: Settings) -> RetryPolicy:
@@ -216,10 +244,10 @@ def _plan_ports(settings: Settings, stores: Stores, ends: KafkaTopicEnds) -> Pla
     )
 
 
-def create_eval_app(settings: Settings, *, compute: Compute = search_in_process) -> faust.App:
-    """Join evaluate, search and the blacklist table; `compute` runs in the pool's processes."""
+def create_eval_app(settings: Settings, *, compute: Compute | None = None) -> faust.App:
+    """Join evaluate, search and the blacklist table; `compute` runs in the pool's processes, the search of a part unless told."""
     app, loop, stores = _worker(settings, settings.eval_app_id)
-    pool = ProcessPool(settings.pool_size, warm=warm)
+    pool = ProcessPool(settings.pool_size, warm=part_search(settings).warm)
     table = app.Table(
         blacklist_table.NAME,
         key_type=blacklist_table.KEY_TYPE,
@@ -239,7 +267,7 @@ def eval_routes(
     *,
     table: MutableMapping[bytes, bytes],
     pool: ComputePool,
-    compute: Compute = search_in_process,
+    compute: Compute | None = None,
 ) -> dict[str, Route[Any]]:
     """Return what the computing does, by topic."""
     evaluator = Evaluator(
@@ -251,7 +279,11 @@ def eval_routes(
         max_attempts=settings.max_attempts,
     )
     searcher = Searcher(
-        workflows=stores.workflows, pool=pool, messages=stores.messages, compute=compute, max_attempts=settings.max_attempts
+        workflows=stores.workflows,
+        pool=pool,
+        messages=stores.messages,
+        compute=compute or part_search(settings),
+        max_attempts=settings.max_attempts,
     )
     return {
         catalogue.EVALUATIONS: evaluate_route(evaluator, table, _inner_codec(EvaluationRequested)),

@@ -13,6 +13,7 @@ from budsim.cli.admin import topic_admin
 from budsim.cli.checks import Check, State, good, tell, wrong
 from budsim.cli.output import AsJson, one_line
 from budsim.cli.packages import OURS, check_package
+from budsim.cli.set_checks import set_checks
 from budsim.config import PREFIX, Settings, load_settings, variables
 from budsim.core.errors import BudSimError
 from budsim.core.model.catalogue import catalogue as model_catalogue
@@ -90,15 +91,13 @@ async def _asked(question: Awaitable[T]) -> tuple[T | None, str]:
 
 def _models(settings: Settings) -> Iterator[Check]:
     yield good("model catalogue", f"{len(model_catalogue())} models")
-    folders = {"model_registry_dir": settings.model_registry_dir, "pretrained_models_dir": settings.pretrained_models_dir}
-    for name, folder in folders.items():
-        kind = "model registry" if name == "model_registry_dir" else "trained regressors"
-        if folder.is_dir():
-            count = sum(1 for _ in folder.rglob("config.json" if name == "model_registry_dir" else "card.json"))
-            yield Check(check=kind, state=State.OK, found=f"{count} in {folder}")
-        else:  # the default need not exist; one that was named must
-            named = name in settings.model_fields_set
-            yield Check(check=kind, state=State.WRONG if named else State.ABSENT, found=f"{PREFIX}{name.upper()} = {folder} is no folder")
+    registry = settings.model_registry_dir
+    if registry.is_dir():
+        yield good("model registry", f"{sum(1 for _ in registry.rglob('config.json'))} in {registry}")
+    else:  # the default need not exist; one that was named must
+        state = State.WRONG if "model_registry_dir" in settings.model_fields_set else State.ABSENT
+        yield Check(check="model registry", state=state, found=f"{PREFIX}MODEL_REGISTRY_DIR = {registry} is no folder")
+    yield from set_checks(settings)
     yield Check(check="model hub", state=State.OK if settings.hub_enabled else State.ABSENT, found=_hub(settings))
 
 

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from budsim.app import set_folders
 from budsim.cli.observed import feedback_rows, observations
 from budsim.cli.output import AsJson, print_json, wide_console
+from budsim.cli.set_table import listed, table_of
 from budsim.config import load_settings
 from budsim.services.accuracy.score import Metric, Score
 from budsim.services.observations import COLUMNS
@@ -20,6 +22,21 @@ from budsim.services.set_scores import Comparison, SetScore, compared
 models = typer.Typer()
 console = wide_console()
 _SHOWN = (Metric.TTFT, Metric.THROUGHPUT, Metric.E2E)
+
+
+@models.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """Show the model sets at hand: versions, engines and device types, measured runs, errors on unseen runs, and what is broken.
+
+    Example: budsim models list
+    """
+    found = list(listed(set_folders(load_settings())))
+    if as_json:
+        print_json([asdict(model) for model in found])
+    elif found:
+        console.print(table_of(found))
+    else:
+        console.print("no model set is installed: the heuristic answers (docs/how-to/model-sets.md)")
 
 
 @models.command()

@@ -11,7 +11,7 @@ from budsim.adapters.clock import SystemClock
 from budsim.adapters.wire.clusters import cluster_from_body
 from budsim.adapters.wire.recommendations import recommendation_event
 from budsim.adapters.wire.requests import Caller, request_from_event
-from budsim.app import create_models, request_defaults, split_policy
+from budsim.app import create_models, part_search, request_defaults, split_policy
 from budsim.cli.ask import File, read_body, read_clusters
 from budsim.cli.output import AsJson, print_json, wide_console
 from budsim.cli.sweep import draw, sweep_json, sweep_plan, sweep_table
@@ -19,7 +19,6 @@ from budsim.cli.tables import recommendation_tables
 from budsim.config import Settings, load_settings
 from budsim.core.errors import InvalidInput
 from budsim.core.memory.analytic import AnalyticMemory
-from budsim.core.search.run import search_in_process, sweep_in_process
 from budsim.services.ports import StoredCluster
 from budsim.services.request import SimulationRequest
 from budsim.services.simulate import planned_request, simulate_request
@@ -79,7 +78,7 @@ async def answer_here(settings: Settings, event: SimulationRequested, topologies
         clusters=_stored(topologies, now_s),
         policy=split_policy(settings),
         memory=AnalyticMemory(),
-        compute=search_in_process,
+        compute=part_search(settings),
         now_s=now_s,
     )
     return recommendation_event(recommendation)
@@ -91,7 +90,8 @@ async def sweep_here(settings: Settings, event: SimulationRequested, topologies:
     planned = await planned_request(
         request, models=create_models(settings), clusters=_stored(topologies, now_s), policy=split_policy(settings), now_s=now_s
     )
-    compute = SweepCompute(memory=AnalyticMemory(), search=search_in_process, search_users=sweep_in_process)
+    search = part_search(settings)
+    compute = SweepCompute(memory=AnalyticMemory(), search=search, search_users=search.search_users)
     return sweep(request, planned, plan, compute, now_s=now_s)
 
 

@@ -1,14 +1,15 @@
 """PostgresObservations: what feedback observed, with what it is of and what was predicted."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, func, select
 
 from budsim.core.engines.candidates import Candidate
-from budsim.core.model.spec import Quantization
+from budsim.core.model.spec import ModelSpec, Quantization
 from budsim.core.search.blacklist import is_out_of_memory
 from budsim.core.units import ms_to_seconds
 from budsim.services.accuracy.predict import Range
@@ -17,6 +18,7 @@ from budsim.storage.engine import Sessions, transaction
 from budsim.storage.schema import FeedbackRow, PartRow, SetPredictionRow, SimulationResultRow
 
 _CANDIDATE: Final = TypeAdapter(Candidate)
+_MODEL: Final = TypeAdapter(ModelSpec)
 _QUANTIZATION: Final[TypeAdapter[Quantization | None]] = TypeAdapter(Quantization | None)
 _RESULT: Final = SimulationResultRow
 _FIGURES: Final = tuple(
@@ -72,6 +74,24 @@ class PostgresObservations:
         for found in beside:
             others.setdefault(found.config_id, []).append(_figures(found, method=_REGRESSOR, version=found.model_set))
         return [_observation(row, others.get(row.config_id, [])) for row in rows if not is_out_of_memory(row.reason)]
+
+    async def models(self) -> dict[str, ModelSpec]:
+        """Return the shape of every model that was observed, by lower-case name, unquantised: rows name their weights' format."""
+        newest = (
+            select(func.max(FeedbackRow.id))
+            .join(_RESULT, FeedbackRow.config_id == _RESULT.config_id)
+            .where(FeedbackRow.observed.is_not(None))
+            .group_by(_RESULT.model_name)
+        )
+        named = (
+            select(_RESULT.model_name, PartRow.part["model"])
+            .join(FeedbackRow, FeedbackRow.config_id == _RESULT.config_id)
+            .join(PartRow, PartRow.id == _RESULT.part_id)
+            .where(FeedbackRow.id.in_(newest))
+        )
+        async with transaction(self._sessions) as session:
+            rows = (await session.execute(named)).all()
+        return {name.lower(): replace(_MODEL.validate_python(model), quantization=None) for name, model in rows}
 
 
 def _observation(row: Row[Any], beside: Sequence[SetFigures]) -> Observation:

@@ -75,7 +75,21 @@ class PartRow(Base):
     search_attempts: Mapped[int] = mapped_column(server_default="0")
 
 
-class SimulationResultRow(Base):
+class PredictedFigures:
+    """Predicted TTFT [ms], throughput [output tokens/s] and E2E latency [s], each with its 5 % and 95 % quantiles."""
+
+    ttft: Mapped[float]
+    ttft_p5: Mapped[float]
+    ttft_p95: Mapped[float]
+    throughput_per_user: Mapped[float]
+    throughput_per_user_p5: Mapped[float]
+    throughput_per_user_p95: Mapped[float]
+    e2e_latency: Mapped[float]
+    e2e_latency_p5: Mapped[float]
+    e2e_latency_p95: Mapped[float]
+
+
+class SimulationResultRow(PredictedFigures, Base):
     """One recommended configuration: the LLD's columns, and the contract's."""
 
     __tablename__ = "simulation_results"
@@ -125,15 +139,6 @@ class SimulationResultRow(Base):
     pp_size: Mapped[int]
     concurrency: Mapped[int]
     replicas: Mapped[int]
-    ttft: Mapped[float]
-    ttft_p5: Mapped[float]
-    ttft_p95: Mapped[float]
-    throughput_per_user: Mapped[float]
-    throughput_per_user_p5: Mapped[float]
-    throughput_per_user_p95: Mapped[float]
-    e2e_latency: Mapped[float]
-    e2e_latency_p5: Mapped[float]
-    e2e_latency_p95: Mapped[float]
     error_rate: Mapped[float]
     cost_per_million_tokens: Mapped[float]
     meets_slo: Mapped[bool]
@@ -156,22 +161,13 @@ class SimulationResultRow(Base):
     )
 
 
-class SetPredictionRow(Base):
+class SetPredictionRow(PredictedFigures, Base):
     """What a model set that did not answer predicts of a recommended configuration."""
 
     __tablename__ = "set_predictions"
 
     config_id: Mapped[UUID] = mapped_column(ForeignKey("simulation_results.config_id", ondelete="CASCADE"), primary_key=True)
     model_set: Mapped[str] = mapped_column(String(MODEL_SET_LENGTH), primary_key=True)
-    ttft: Mapped[float]
-    ttft_p5: Mapped[float]
-    ttft_p95: Mapped[float]
-    throughput_per_user: Mapped[float]
-    throughput_per_user_p5: Mapped[float]
-    throughput_per_user_p95: Mapped[float]
-    e2e_latency: Mapped[float]
-    e2e_latency_p5: Mapped[float]
-    e2e_latency_p95: Mapped[float]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -10,10 +10,12 @@ from uuid import UUID
 import pytest
 
 from budsim.adapters.embedded_kafka import EmbeddedKafka
+from budsim.adapters.model_sets import SetFolders
+from budsim.adapters.part_search import PartSearch
+from budsim.config import SHIPPED_MODELS
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.part import Part, PartResult, SearchTask
-from budsim.core.search.run import search_in_process
 from budsim.storage.values import PART
 from tests.support.databases import Database
 from tests.support.invariants import Expectation, check, gather_evidence
@@ -51,7 +53,8 @@ async def planned_parts(stack: Stack, workflow_id: UUID) -> list[Part]:
 
 def computed(part: Part) -> PartResult:
     found = narrow(part, (), AnalyticMemory(), now_s=time.time())
-    return search_in_process(found) if isinstance(found, SearchTask) else found
+    search = PartSearch(folders=SetFolders(primary=SHIPPED_MODELS))
+    return search(found) if isinstance(found, SearchTask) else found
 
 
 async def test_a_deadline_that_passes_after_all_flow_workers_were_killed_is_answered_by_the_next_naming_what_is_missing(

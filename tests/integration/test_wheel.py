@@ -12,7 +12,7 @@ import pytest
 from budsim.adapters.data_folder import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("budsim", "agents", "topics", "tables")
+PACKAGES = ("budsim", "agents", "topics", "tables", "pretrained_models")
 
 
 def tracked(*names: str) -> list[str]:
@@ -58,8 +58,9 @@ def test_an_installed_budsim_simulates_outside_the_checkout(unpacked: Path, tmp_
     assert json.loads(done.stdout)["status"] == "completed"
 
 
-def test_the_doctor_of_an_installed_budsim_finds_its_own_packages_catalogue_and_migrations(unpacked: Path, tmp_path: Path) -> None:
+def test_the_doctor_of_an_installed_budsim_finds_its_own_packages_catalogue_models_and_migrations(unpacked: Path, tmp_path: Path) -> None:
     away = {"BUDSIM_KAFKA_BOOTSTRAP": f"127.0.0.1:{free_port()}", "BUDSIM_DATABASE_URL": f"postgresql://u@127.0.0.1:{free_port()}/x"}
     done = run(unpacked, tmp_path, "doctor", "--json", **away)
     rows = {row["check"]: row["state"] for row in json.loads(done.stdout)}
+    assert (rows["model catalogue"], rows["model set"]) == ("ok", "ok")
     assert {name for name, state in rows.items() if state == "wrong"} == {"kafka", "topics", "postgresql", "migrations"}

@@ -5,9 +5,11 @@ import signal
 import time
 from pathlib import Path
 
+from budsim.adapters.model_sets import SetFolders
+from budsim.adapters.part_search import PartSearch
+from budsim.config import SHIPPED_MODELS
 from budsim.core.engines.spec import EngineKind
 from budsim.core.search.part import PartResult, SearchTask
-from budsim.core.search.run import search_in_process
 
 POISONED = "poisoned"  # one part kills its process, whenever it is searched
 HELD = "held"  # one part writes its process id to NAME.pid and waits for NAME.go
@@ -27,7 +29,7 @@ def poisoned_search(task: SearchTask) -> PartResult:
         os.kill(os.getpid(), signal.SIGKILL)
     if chosen(task) and cluster_id.startswith(HELD):
         hold(Path(os.environ[FOLDER]), cluster_id)
-    return search_in_process(task)
+    return PartSearch(folders=SetFolders(primary=SHIPPED_MODELS))(task)
 
 
 def hold(folder: Path, name: str) -> None:

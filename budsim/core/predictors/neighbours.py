@@ -109,13 +109,14 @@ class Neighbours:
         asked = features[:, COLUMNS]
         mean, nearest = np.zeros(len(asked)), np.zeros(len(asked))
         loads = len(LOAD)
-        layouts, which = np.unique(asked[:, loads:], axis=0, return_inverse=True)
+        known = np.nan_to_num(asked[:, loads:], nan=-LACKED)  # NaN equals nothing, and would make every row a layout of its own
+        _, first, which = np.unique(known, axis=0, return_index=True, return_inverse=True)
         order = np.argsort(which, kind="stable")
-        bounds = np.searchsorted(which[order], np.arange(len(layouts) + 1))
-        for index, layout in enumerate(layouts):
+        bounds = np.searchsorted(which[order], np.arange(len(first) + 1))
+        for index, at in enumerate(first):
             inside = order[bounds[index] : bounds[index + 1]]
             users, back = np.unique(asked[inside, :loads], axis=0, return_inverse=True)
-            found = self._one_layout(users, layout)
+            found = self._one_layout(users, asked[at, loads:])
             mean[inside], nearest[inside] = found[0][back], found[1][back]
         return mean, nearest
 

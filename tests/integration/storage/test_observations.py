@@ -113,3 +113,10 @@ async def test_only_recommended_configurations_have_predictions_beside_them(reco
     assert set(others) == stored
     answered = await migrated_database.fetch("SELECT DISTINCT method, model_set FROM simulation_results")
     assert [tuple(row) for row in answered] == [("heuristic", "first-1")]
+
+
+async def test_the_shapes_of_observed_models_come_with_them(blacklists, recommended, sessions, messages):
+    assert await PostgresObservations(sessions).models() == {}
+    for _ in range(2):
+        await report(blacklists, messages, recommended.configuration.config_id, observed_ttft_s=0.4)
+    assert await PostgresObservations(sessions).models() == {"org/model-8b": recommended.part.model}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from budsim.core.predictors.features import FEATURES
-from budsim.core.predictors.neighbours import COLUMNS, SHARED, Kernel, Neighbours
+from budsim.core.predictors.neighbours import COLUMNS, SHARED, Kernel, Neighbours, identity
 from budsim.core.predictors.widths import Widths
 
 KERNEL = Kernel(shared=dict.fromkeys(SHARED, 0.01), local=0.02, noise=0.001, far=(2.0,) * 9, near=(0.5,) * 9, release=3.0)
@@ -66,3 +66,20 @@ def test_widths_between_knots_lie_on_a_line_and_beyond_them_stay():
     found = widths.at(np.array([0.0, 0.4, 1.0]))
     assert found.low == pytest.approx([-0.5, -0.3, -0.1])
     assert found.high == pytest.approx([0.7, 0.5, 0.3])
+
+
+def test_a_figure_nobody_knows_does_not_make_every_candidate_a_layout_of_its_own(monkeypatch):
+    asked_for: list[int] = []
+
+    def counted(left, right, kernel):
+        asked_for.append(len(left))
+        return identity(left, right, kernel)
+
+    runs = one_run()
+    asked = np.concatenate([features(fp8=np.nan, tensor_parallel=split, users_per_rank=each) for split in (0.0, 1.0) for each in range(20)])
+    expected = [runs.told(asked[index : index + 1])[0][0] for index in range(len(asked))]
+    with monkeypatch.context() as patched:
+        patched.setattr("budsim.core.predictors.neighbours.identity", counted)
+        mean, _ = runs.told(asked)
+    assert mean == pytest.approx(expected)
+    assert len(asked_for) == 2

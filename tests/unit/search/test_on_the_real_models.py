@@ -1,6 +1,5 @@
 """The way of a part on the real memory model, predictor and catalogues: narrow, search, recommend."""
 
-import pickle
 from dataclasses import replace
 
 import pytest
@@ -11,15 +10,19 @@ from budsim.core.hardware.spec import HardwareMode
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.model.catalogue import catalogue_model
 from budsim.core.model.quantize import quantize
+from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.predictors.protocol import Method
 from budsim.core.ranking.rank import Findings, recommend
 from budsim.core.ranking.recommendation import Completion
+from budsim.core.search.choice import Predictors
 from budsim.core.search.evaluate import narrow
-from budsim.core.search.part import PartResult, PartStatus, SearchTask
-from budsim.core.search.run import search_in_process
+from budsim.core.search.part import PartStatus, SearchTask
+from budsim.core.search.run import search
 from budsim.core.slo import Slo
 from tests.support.search_fakes import as_out_of_memory, make_engine, make_entry, make_group, make_load, make_part
 
+MEMORY = AnalyticMemory()
+PREDICTORS = Predictors(heuristic=HeuristicPredictor(memory=MEMORY))
 SLO = Slo(ttft_s=1.0, e2e_s=20.0, throughput_per_user=20.0)
 
 
@@ -35,7 +38,7 @@ def part_on(cluster_id, device, nodes, *, model="meta-llama/Llama-3.1-8B", users
 
 def answered(part, *entries):
     narrowed = narrow(part, entries, AnalyticMemory(), now_s=0.0)
-    return search_in_process(narrowed) if isinstance(narrowed, SearchTask) else narrowed
+    return search(narrowed, PREDICTORS, MEMORY) if isinstance(narrowed, SearchTask) else narrowed
 
 
 def test_two_clusters_are_ranked_for_an_8b_model():
@@ -103,14 +106,6 @@ def test_a_cpu_whose_memory_the_cluster_sent_is_judged():
     result = answered(part_on("c", name, (2,), users=1, slo=Slo(), memory_bytes=256e9))
     assert result.status is PartStatus.FOUND
     assert all(item.candidate.pipeline_parallel == 1 for item in result.configurations)
-
-
-def test_the_function_and_the_task_of_a_search_can_be_sent_to_a_process():
-    narrowed = narrow(part_on("c", "A100-SXM-80GB", (8,)), (), AnalyticMemory(), now_s=0.0)
-    function, task = pickle.loads(pickle.dumps((search_in_process, narrowed)))
-    result = function(task)
-    assert isinstance(result, PartResult)
-    assert result == search_in_process(narrowed)
 
 
 @pytest.mark.parametrize("users", [1, 7, 64, 5000])
