@@ -13,6 +13,7 @@ from budsim.core.units import GIB, MIB
 Version = tuple[int, ...]
 
 V1_SINCE: Final[Version] = (0, 8)  # vLLM: V1 is the core, unless something asks for V0, which is there until 0.10
+AITER_MLA_SINCE: Final[Version] = (0, 8, 5)  # its recorded flags take blocks of one token, those of 0.7.3 do not
 A100_SMALL_SINCE: Final[Version] = (0, 9)  # vllm-project/vllm pull 17885
 WIDE_SINCE: Final[Version] = (0, 26)  # vllm-project/vllm pull 51726
 
@@ -78,13 +79,13 @@ def graph_sequences(device: Accelerator, *, tensor_parallel: int) -> int:
     return MOST_GRAPH_SEQUENCES
 
 
-def block_tokens(kind: EngineKind, device: Accelerator, model: ModelSpec) -> int:
+def block_tokens(kind: EngineKind, version: Version, device: Accelerator, model: ModelSpec) -> int:
     """Return the tokens of one block of the cache, which its attention backend decides; SGLang pages by the token."""
     if kind is not EngineKind.VLLM:
         return 1
     if device.device_type in (DeviceType.CPU, DeviceType.HPU):
         return WIDE_BLOCK_TOKENS
-    return _mla_block_tokens(device) if has_mla(model) else BLOCK_TOKENS
+    return _mla_block_tokens(device, version) if has_mla(model) else BLOCK_TOKENS
 
 
 def has_mla(model: ModelSpec) -> bool:
@@ -106,8 +107,8 @@ def _chunk_tokens(version: Version, device: Accelerator) -> int:
     return next((tokens for limit, tokens in sizes if device.memory_bytes / MIB < limit), LARGEST_CHUNK_TOKENS)
 
 
-def _mla_block_tokens(device: Accelerator) -> int:
-    if runs_aiter(device):
+def _mla_block_tokens(device: Accelerator, version: Version) -> int:
+    if runs_aiter(device) and version >= AITER_MLA_SINCE:
         return AITER_MLA_BLOCK_TOKENS
     if device.device_type is DeviceType.CUDA and device.name.startswith(_HOPPER):
         return FLASH_MLA_BLOCK_TOKENS

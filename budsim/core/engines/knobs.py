@@ -35,7 +35,7 @@ def default_candidates(scenario: Scenario, *, tensor_parallel: IntArray, pipelin
         concurrency=concurrency,
         max_num_seqs=sequences,
         max_num_batched_tokens=np.maximum(np.maximum(step, sequences), least_step_tokens(scenario)),
-        block_size=one * block_tokens(kind, device, scenario.model),
+        block_size=one * block_tokens(kind, version, device, scenario.model),
         chunked_prefill=np.full(len(one), chunks_prompts(scenario)),
         prefix_caching=np.full(len(one), kind is not EngineKind.VLLM or version >= V1_SINCE),
         kv_precision=one * PRECISION_CODES.index(Precision.BF16),

@@ -114,7 +114,7 @@ def _kept_offered(scenario: Scenario, knob: Knob) -> Offered:
             )
         case Knob.BLOCK_SIZE:
             legal = tuple(tokens for tokens in BLOCK_TOKENS if has_block_size(release, tokens))
-            usual = block_tokens(kind, scenario.device, scenario.model)
+            usual = block_tokens(kind, version_key(scenario.engine.version), scenario.device, scenario.model)
             return Offered(knob=knob, legal=legal, tried=(usual,), why="no prediction tells block sizes apart; the backend's own is kept")
         case _:
             legal = DELAY_FACTORS if has_flag(release, "scheduler-delay-factor") else ()

@@ -151,7 +151,7 @@ def _met(fields: Fields, experts: int) -> int:
         LongCat-Flash Technical Report, section 2.1.1: the router is balanced so that 8 of the 12 chosen are real, as are 512 of 768.
     """
     chosen, idle = fields.number(*_PER_TOKEN), fields.optional(families.ZERO_EXPERTS) or 0
-    return max(1, round(chosen * experts / (experts + idle)))
+    return max(1, round(chosen * experts / max(1, experts + idle)))
 
 
 def _shared_width(fields: Fields, width: int) -> int:

@@ -89,9 +89,14 @@ def test_sglang_captures_more_graphs_for_larger_groups(name, alone, in_fours):
     ],
 )
 def test_blocks_are_those_of_the_attention_backend(where, heads, latent):
-    assert block_tokens(VLLM, where, llama_8b()) == heads
-    assert block_tokens(VLLM, where, with_mla()) == latent
-    assert block_tokens(SGLANG, where, llama_8b()) == 1
+    assert block_tokens(VLLM, (0, 11), where, llama_8b()) == heads
+    assert block_tokens(VLLM, (0, 11), where, with_mla()) == latent
+    assert block_tokens(SGLANG, (0, 5), where, llama_8b()) == 1
+
+
+def test_versions_that_take_no_block_of_one_token_are_not_told_of_one():
+    assert block_tokens(VLLM, (0, 7, 3), on("MI300X-192GB"), with_mla()) == 16
+    assert block_tokens(VLLM, (0, 8, 5), on("MI300X-192GB"), with_mla()) == 1
 
 
 def test_v1_cuts_prompts_and_keeps_prefixes_and_v0_does_neither():

@@ -31,6 +31,27 @@ JAMBA: dict[str, Any] = {  # the sizes of JambaConfig in transformers 5.17.0, wh
     "mamba_expand": 2,
 }
 
+NEMOTRON_H: dict[str, Any] = {
+    "model_type": "nemotron_h",
+    "hybrid_override_pattern": "M-*E",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "vocab_size": 100,
+    "ssm_state_size": 8,
+    "mamba_num_heads": 4,
+    "mamba_head_dim": 16,
+    "n_groups": 1,
+    "conv_kernel": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32,
+    "moe_shared_expert_intermediate_size": 48,
+    "n_shared_experts": 1,
+}
+
 
 def _jamba(**changed: object) -> ModelSpec:
     return model_from_config({**JAMBA, **changed}, model_id="jamba")
@@ -66,27 +87,7 @@ def test_half_of_jambas_layers_route_to_experts() -> None:
 
 
 def test_a_layer_of_nemotron_h_is_one_part_with_one_norm() -> None:
-    config = {
-        "model_type": "nemotron_h",
-        "hybrid_override_pattern": "M-*E",
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 16,
-        "vocab_size": 100,
-        "ssm_state_size": 8,
-        "mamba_num_heads": 4,
-        "mamba_head_dim": 16,
-        "n_groups": 1,
-        "conv_kernel": 4,
-        "n_routed_experts": 4,
-        "num_experts_per_tok": 2,
-        "moe_intermediate_size": 32,
-        "moe_shared_expert_intermediate_size": 48,
-        "n_shared_experts": 1,
-    }
-    model = model_from_config(config, model_id="n")
+    model = model_from_config(NEMOTRON_H, model_id="n")
     sizes = {layer_parameters(model, block) for block in model.blocks}
     # state: in 64·(64+80+4), out 64·64, taps 80·4 + 80, 3·4 scalars, gated norm 64; norm 64
     mamba = 64 * 148 + 64 * 64 + 80 * 5 + 12 + 64 + 64
@@ -168,3 +169,8 @@ def test_a_layer_no_reader_knows_is_named() -> None:
 def test_an_encoder_no_reader_knows_is_named() -> None:
     with pytest.raises(UnsupportedModel, match="is_encoder_decoder"):
         _jamba(model_type="pegasus", is_encoder_decoder=True)
+
+
+def test_layers_that_route_to_experts_a_config_does_not_name_are_refused() -> None:
+    with pytest.raises(UnsupportedModel, match="routes a token to num_experts_per_tok=1 of 0 experts"):
+        model_from_config({**NEMOTRON_H, "n_routed_experts": 0}, model_id="org/mutant")
