@@ -68,6 +68,11 @@ def request(
     answer = asyncio.run(ask(settings, event, wait=wait or as_json, show=not as_json))
     if answer is None:
         return
+    show_answer(answer, as_json=as_json)
+
+
+def show_answer(answer: RecommendationMade, *, as_json: bool) -> None:
+    """Print an answer as tables or JSON; a failed one ends the command with code 1."""
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     else:

@@ -12,10 +12,9 @@ from budsim.adapters.wire.clusters import cluster_from_body
 from budsim.adapters.wire.recommendations import recommendation_event
 from budsim.adapters.wire.requests import Caller, request_from_event
 from budsim.app import create_models, part_search, request_defaults, split_policy
-from budsim.cli.ask import File, read_body, read_clusters
+from budsim.cli.ask import File, read_body, read_clusters, show_answer
 from budsim.cli.output import AsJson, print_json, wide_console
 from budsim.cli.sweep import draw, sweep_json, sweep_plan, sweep_table
-from budsim.cli.tables import recommendation_tables
 from budsim.config import Settings, load_settings
 from budsim.core.errors import InvalidInput
 from budsim.core.memory.analytic import AnalyticMemory
@@ -49,13 +48,7 @@ def simulate(
         return
     if plot is not None:
         raise InvalidInput(f"--plot {plot} without --sweep", param="plot", remedy="say what to draw: --sweep concurrency=1..512")
-    answer = asyncio.run(answer_here(settings, event, topologies))
-    if as_json:
-        typer.echo(answer.model_dump_json(indent=2))
-    else:
-        recommendation_tables(console, answer)
-    if answer.status == "failed":
-        raise typer.Exit(1)
+    show_answer(asyncio.run(answer_here(settings, event, topologies)), as_json=as_json)
 
 
 def _show_sweep(found: Sweep, plot: Path | None, *, as_json: bool) -> None:

@@ -30,6 +30,10 @@ def _cluster(console: Console, rank: int, item: RecommendationBody) -> None:
     for body in item.configurations[:SHOWN]:
         table.add_row(*_row(body))
     console.print(table)
+    if len(item.deployed_config_ids) > 1:
+        console.print(f"deploy together: {', '.join(item.deployed_config_ids)}", highlight=False)
+    for change in item.changes:
+        console.print(f"would meet the SLOs: {change.sentence}", markup=False, highlight=False)
     if item.excluded_config_ids:
         console.print(f"left out after feedback: {', '.join(item.excluded_config_ids)}", highlight=False)
 

@@ -71,10 +71,10 @@ def explain(best: Deployment, *, slo: Slo, runner_up: Comparison | None = None, 
         *(_memory(item, several=len(best.members) > 1) for item in best.members),
         f"${best.cost_per_million_tokens:.4g} per 10⁶ output tokens {', '.join(_priced(item.part) for item in best.members)}",
         *(clause for item in best.members for clause in _energy_clause(item.part, item.configuration)),
-        *([f"next best: {runner_up.sentence}"] if runner_up else []),
     ]
-    barred = tuple(excluded)
-    if barred:
+    if runner_up:
+        clauses.append(f"next best: {runner_up.sentence}")
+    if barred := tuple(excluded):
         clauses.append(left_out(barred))
     return "; ".join(clauses) + "."
 

@@ -1,13 +1,13 @@
 """Trial: layouts and loads beyond the part's own space, judged in one batch, to see what a changed request would meet."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
 import numpy as np
 
-from budsim.core.engines.candidates import BoolArray, IntArray
+from budsim.core.engines.candidates import BoolArray, Candidates, IntArray
 from budsim.core.engines.choices import most_sequences
 from budsim.core.engines.knobs import default_candidates
 from budsim.core.memory.plan import MemoryModel
@@ -59,19 +59,22 @@ def tried_loads(task: SearchTask, loads: Mapping[Layout, Collection[int]], predi
     """Return the trial of these loads of these layouts, or None where nothing fits."""
     part = task.part
     rows = [(layout, users) for layout, several in loads.items() for users in sorted(set(several))]
-    candidates = default_candidates(
-        scenario_of(part),
-        tensor_parallel=np.array([layout.tensor_parallel for layout, _ in rows], dtype=np.int64),
-        pipeline_parallel=np.array([layout.pipeline_parallel for layout, _ in rows], dtype=np.int64),
-        concurrency=np.array([users for _, users in rows], dtype=np.int64),
-    )
-    batch = admitted(task, candidates, memory)
+    batch = admitted(task, _candidates(part, rows), memory)
     if not batch.eligible.any():
         return None
     found, kept = judged(part, batch, np.flatnonzero(batch.eligible), predictor)
     grids = {layout: set(concurrency_grid(part, max_replicas=replicas_held(part, layout))) for layout in loads}
     asked = np.array([users in grids[layout] for layout, users in rows], dtype=np.bool_)
     return Trial(judged=found, held=replicas_held_each(part, found.candidates), asked=asked[kept])
+
+
+def _candidates(part: Part, rows: Sequence[tuple[Layout, int]]) -> Candidates:
+    return default_candidates(
+        scenario_of(part),
+        tensor_parallel=np.array([layout.tensor_parallel for layout, _ in rows], dtype=np.int64),
+        pipeline_parallel=np.array([layout.pipeline_parallel for layout, _ in rows], dtype=np.int64),
+        concurrency=np.array([users for _, users in rows], dtype=np.int64),
+    )
 
 
 def _wider(part: Part) -> Iterable[Layout]:
