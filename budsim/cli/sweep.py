@@ -63,7 +63,8 @@ def _wrong(text: str, remedy: str) -> InvalidInput:
 def sweep_json(found: Sweep) -> dict[str, Any]:
     """Return a curve for machines, in the units of the wire."""
     knee = None if found.knee is None else found.points[found.knee].value
-    return {"axis": found.axis.value, "points": [_point(found.axis, item) for item in found.points], "knee": knee, "knee_method": _METHOD}
+    points = [_point(found.axis, item) for item in found.points]
+    return {"axis": found.axis.value, "points": points, "knee": knee, "knee_method": _METHOD, "notes": list(found.notes)}
 
 
 def _point(axis: Axis, point: SweepPoint) -> dict[str, Any]:
@@ -107,6 +108,8 @@ def sweep_table(console: Console, found: Sweep) -> None:
     console.print(table)
     for reason in dict.fromkeys(point.reason for point in found.points if point.reason):
         console.print(f"not carried: {reason}", markup=False, highlight=False)
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
     if found.knee is not None:
         value = found.points[found.knee].value
         console.print(f"knee at {value} users: beyond it more users hardly make a token cheaper ({_METHOD})", highlight=False)

@@ -52,11 +52,13 @@ class Sweep:
 
     Attributes:
         knee: Index of the point from which more users hardly make a token cheaper; None for other axes and straight curves.
+        notes: Where parts were not predicted as asked.
     """
 
     axis: Axis
     points: tuple[SweepPoint, ...]
     knee: int | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,9 @@ def sweep(request: SimulationRequest, planned: Split, plan: SweepPlan, compute: 
         raise NoCompatibleEngine(failure.message, remedy=failure.remedy)
     columns = [_column(replace(part, settings=replace(part.settings, top_k=1)), plan, compute, now_s) for part in planned.parts]
     points = tuple(_point(request, value, row, planned) for value, row in zip(plan.values, zip(*columns, strict=True), strict=True))
-    return Sweep(axis=plan.axis, points=points, knee=_knee(points) if plan.axis is Axis.CONCURRENCY else None)
+    notes = dict.fromkeys(result.method_note for column in columns for _, result in column if result.method_note)
+    bend = _knee(points) if plan.axis is Axis.CONCURRENCY else None
+    return Sweep(axis=plan.axis, points=points, knee=bend, notes=tuple(notes))
 
 
 def _column(part: Part, plan: SweepPlan, compute: SweepCompute, now_s: float) -> list[tuple[Part, PartResult]]:

@@ -10,6 +10,7 @@ from budsim.core.ranking.recommendation import ClusterRecommendation, Recommenda
 from budsim.core.search.blacklist import without_barred
 from budsim.core.search.fitness import OrderKey
 from budsim.core.search.part import BlacklistEntry, Configuration, Part, PartResult
+from budsim.core.search.sweep import for_users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,8 @@ def _parts(cluster: ClusterRecommendation) -> list[Part]:
 def _judged(part: Part, result: PartResult, wish: Wish) -> tuple[Part, PartResult]:
     """Return the part under the wished load, and what is left of its result, every configuration in the running."""
     if wish.users is not None:
-        part = replace(part, workload=replace(part.workload, concurrency=wish.users, request_rate_per_s=None))
+        result = replace(result, changes=())  # of the users that were asked for
+        part = for_users(part, wish.users)
     left = without_barred(part, result, wish.entries.get(part.key, ()), now_s=wish.now_s)
     everything = {item.config_id: item for item in (*left.configurations, *left.pareto)}
     return part, replace(left, configurations=tuple(_sized(part, everything.values(), wish)), pareto=tuple(_sized(part, left.pareto, wish)))

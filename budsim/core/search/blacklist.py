@@ -117,7 +117,7 @@ def without_barred(part: Part, result: PartResult, entries: Iterable[BlacklistEn
     excluded = tuple(dict.fromkeys((*result.excluded, *(entry.config_id for entry in guilty))))
     front = kept(result.pareto)
     best = kept(result.configurations) or tuple(sorted(front, key=lambda item: order_key(item, part)))[: part.settings.top_k]
-    left = replace(result, configurations=best, pareto=front, excluded=excluded)
+    left = replace(result, configurations=best, pareto=front, excluded=excluded, changes=())  # they may rest on what is barred now
     return left if best else all_barred(part, left)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from budsim.core.ranking.reach import Wish, keys_of, reaching
+from budsim.core.search.change import Change, ChangeKind
 from budsim.core.slo import Slo
 from tests.support.search_fakes import as_out_of_memory, make_entry, make_load
 from tests.support.storage_values import answer_of, make_request, parts_of
@@ -88,3 +89,15 @@ def test_a_cluster_of_which_feedback_left_nothing_is_left_out():
 
 def test_the_keys_are_those_of_the_parts_that_were_chosen():
     assert keys_of(asked("c2", "c1")[1]) == ("c1|cuda", "c2|cuda")
+
+
+def test_changes_of_the_users_first_asked_for_are_not_told_of_others():
+    parts, answer = asked("c1")
+    change = Change(kind=ChangeKind.TTFT, asked=0.12, needed=0.42, sentence="ask for a TTFT of 420 ms")
+    told = replace(answer.clusters[0], results=tuple(replace(result, changes=(change,)) for result in answer.clusters[0].results))
+    again = replace(answer, clusters=(told,))
+    assert reaching(again, wish())[0].changes == (change,)
+    assert reaching(again, wish(users=64))[0].changes == ()
+    # nor once feedback has barred what they may rest on
+    entry = replace(make_entry(parts[0], tensor_parallel=told.best.configuration.candidate.tensor_parallel), expires_at=NOW_S + 1)
+    assert reaching(again, wish(entries={"c1|cuda": (entry,)}))[0].changes == ()

@@ -65,6 +65,18 @@ def test_the_knee_lies_where_the_cost_stops_falling():
     assert found.points[found.knee].value == 7
 
 
+def test_what_was_not_predicted_as_asked_is_noted_once():
+    computing = Computing()
+    noted = replace(
+        computing.compute,
+        search_users=lambda task, users: tuple(
+            replace(result, method_note="no regressor") for result in swept(task, users, computing.predictor, FakeMemory())
+        ),
+    )
+    computing.compute = noted
+    assert curve(Axis.CONCURRENCY, 1, 2, computing=computing).notes == ("no regressor",)
+
+
 def test_lengths_are_swept_too_without_a_knee():
     found = curve(Axis.OUTPUT_TOKENS, 11, 101, 1001)
     times = [point.deployment.e2e_s for point in found.points if point.deployment]
