@@ -69,7 +69,8 @@ def _ranked(offers: Iterable[Offer], findings: Findings) -> tuple[ClusterRecomme
     carrying = [item for item in given if item.carries]
     chosen = carrying if carrying or not findings.spread else _together(given, findings)
     shared = () if carrying else chosen
-    before = [None, *(item.deployment for item in chosen)]
+    # clusters that carry the load together are parts of one answer, none is behind another
+    before = [None] * len(chosen) if shared else [None, *(item.deployment for item in chosen)]
     return tuple(
         as_recommendation(item, slo=findings.slo, warnings=findings.warnings, shared=shared, before=front)
         for item, front in zip(chosen, before, strict=False)

@@ -133,6 +133,7 @@ def test_clusters_that_share_a_target_give_only_the_replicas_that_are_needed():
     fewer = [single(name, nodes=2, memory_gb=40, load=make_load(concurrency=40)) for name in ("a", "b")]
     shared = recommend(findings_of(*fewer, spread=True)).clusters
     assert sorted(replicas for item in shared for _, replicas, _ in deployed(item)) == [1, 2]
+    assert [item.explained and item.explained.behind for item in shared] == [None, None]  # parts of one answer
 
 
 def test_under_an_arrival_rate_each_group_takes_its_share_of_the_rate():
