@@ -20,12 +20,15 @@ from benchmarks.search_parts import Place, generated_tasks, part_of
 from budsim.adapters.model_sets import SetFolders
 from budsim.adapters.part_search import PartSearch
 from budsim.adapters.process_pool import ProcessPool
+from budsim.adapters.trained_models import load_model_set
 from budsim.config import SHIPPED_MODELS
 from budsim.core.engines.spec import EngineKind
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.model.catalogue import catalogue_model
 from budsim.core.predictors.heuristic import HeuristicPredictor
+from budsim.core.predictors.paired import PairedPredictor
 from budsim.core.predictors.protocol import Method, Predictor
+from budsim.core.predictors.regressor import RegressorPredictor
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.exhaustive import exhaustive_search
 from budsim.core.search.fitness import order_key
@@ -152,7 +155,7 @@ async def one_request(tasks: Sequence[SearchTask]) -> float:
     pool = ProcessPool(2, warm=search.warm)
     try:
         await pool.start()
-        await asyncio.gather(*(pool.run(search, task) for task in generated_tasks(4, seed=SEED + 2, method=Method.HEURISTIC)))
+        await asyncio.gather(*(pool.run(search, task) for task in generated_tasks(4, seed=SEED + 2, method=tasks[0].part.requested_method)))
         begin = time.perf_counter()
         await asyncio.gather(*(pool.run(search, task) for task in tasks))
         return time.perf_counter() - begin
@@ -177,16 +180,28 @@ def measured(parts: int, predictors: Mapping[Method, Predictor], memory: Analyti
             "one_part": one_part(predictor, memory),
             "same_seed_same_bytes": is_repeatable(predictor, memory),
         }
-    tasks = sixty(Method.HEURISTIC)
-    seconds = round(asyncio.run(one_request(tasks)), 3)
-    found["one_request"] = [{"method": Method.HEURISTIC.value, "parts": len(tasks), "processes": 2, "seconds": seconds}]
+    found["one_request"] = [_asked(method) for method in predictors]
     return found
+
+
+def _asked(method: Method) -> dict[str, object]:
+    tasks = sixty(method)
+    seconds = asyncio.run(one_request(tasks))
+    return {"method": method.value, "parts": len(tasks), "processes": 2, "seconds": round(seconds, 3)}
+
+
+def predictors_of(memory: AnalyticMemory) -> dict[Method, Predictor]:
+    """Return physics, and the shipped trained models."""
+    physics = HeuristicPredictor(memory=memory)
+    models = load_model_set(SHIPPED_MODELS).models
+    trained = {pair: RegressorPredictor(heuristic=physics, model=model) for pair, model in models.items()}
+    return {Method.HEURISTIC: physics, Method.REGRESSOR: PairedPredictor(trained, otherwise=physics)}
 
 
 def main() -> None:
     parts = int(sys.argv[1]) if len(sys.argv) > 1 else PARTS
     memory = AnalyticMemory()
-    results = measured(parts, {Method.HEURISTIC: HeuristicPredictor(memory=memory)}, memory)
+    results = measured(parts, predictors_of(memory), memory)
     print(json.dumps(results, indent=1))
     RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

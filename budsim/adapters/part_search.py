@@ -1,9 +1,11 @@
 """The search of one part with the model sets on disk, callable in a process of the pool."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from budsim.adapters.model_cards import set_version
 from budsim.adapters.model_sets import InstalledSets, SetFolders
@@ -13,8 +15,11 @@ from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.predictors.regressor import RegressorPredictor
 from budsim.core.search.choice import Pair, Predictors, PredictorSet
+from budsim.core.search.genetic import Watch
 from budsim.core.search.part import PartResult, SearchTask
 from budsim.core.search.run import search, search_users
+
+MOST_S: Final = 5.0  # the last resort: what ends a search is its budget of evaluations, so that a replay finds the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +30,8 @@ class PartSearch:
 
     def __call__(self, task: SearchTask) -> PartResult:
         """Return what is found for a part."""
-        return search(task, _predictors(self.folders), _memory())
+        ends_s = time.monotonic() + MOST_S
+        return search(task, _predictors(self.folders), _memory(), watch=Watch(is_late=lambda: time.monotonic() > ends_s))
 
     def search_users(self, task: SearchTask, users: Sequence[int]) -> tuple[PartResult, ...]:
         """Return what is found for a part at each number of users, from one batch."""

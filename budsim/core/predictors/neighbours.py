@@ -40,6 +40,7 @@ COLUMNS: Final[IntArray] = np.array([FEATURES.index(name) for name in COORDINATE
 # What two runs may have in common, each with an amplitude of its own: engine, its version, device, model, and these together
 SHARED: Final = ("engine", "version", "device", "device_engine", "model", "model_engine", "model_device_engine", "all")
 LEAST_TELLING: Final = 0.01  # of the variance: runs that share less say nothing of how near a candidate is
+UNRELATED: Final = 1e-9  # of the variance: runs that share less with a candidate tell it nothing
 _LOAD_COLUMNS: Final = slice(0, len(LOAD))
 _LAYOUT_COLUMNS: Final = slice(len(LOAD), len(LOAD) + len(LAYOUT))
 _WHOLE: Final = slice(0, len(LOAD) + len(LAYOUT))
@@ -100,38 +101,51 @@ class Neighbours:
     def told(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the logarithmic correction the runs tell, and the likeness of the nearest run, 0…1, both of shape (n,).
 
-        Candidates of one part share model, device, engine and prompt; what differs is few layouts and few loads, so each layout is
-        worked out once for all loads.
+        Candidates of one part share model, device, engine and prompt; what differs is few layouts and few loads: what they share is worked
+        out once, each load once, and each layout once for all its loads. A candidate is told the same in any batch.
 
         Args:
             features: Shape (n, len(FEATURES)).
         """
         asked = features[:, COLUMNS]
         mean, nearest = np.zeros(len(asked)), np.zeros(len(asked))
-        loads = len(LOAD)
-        known = np.nan_to_num(asked[:, loads:], nan=-LACKED)  # NaN equals nothing, and would make every row a layout of its own
+        known = np.nan_to_num(asked[:, _WHOLE.stop :], nan=-LACKED)  # NaN equals nothing, and would make every row a run of its own
         _, first, which = np.unique(known, axis=0, return_index=True, return_inverse=True)
-        order = np.argsort(which, kind="stable")
-        bounds = np.searchsorted(which[order], np.arange(len(first) + 1))
-        for index, at in enumerate(first):
-            inside = order[bounds[index] : bounds[index + 1]]
-            users, back = np.unique(asked[inside, :loads], axis=0, return_inverse=True)
-            found = self._one_layout(users, asked[at, loads:])
+        for kind, at in enumerate(first):
+            inside = np.flatnonzero(which.reshape(-1) == kind)
+            mean[inside], nearest[inside] = self._one_kind(asked[inside], asked[at : at + 1])
+        return mean, nearest
+
+    def _one_kind(self, asked: FloatArray, one: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return correction and nearest likeness of candidates that differ from `one` in load and layout alone."""
+        shared, alike = identity(one, self.points, self.kernel)
+        related = shared[0] + self.kernel.local * alike[0] > UNRELATED * self.kernel.variance
+        points, weights = self.points[related], self.weights[related]
+        loads, load_of = np.unique(asked[:, _LOAD_COLUMNS], axis=0, return_inverse=True)
+        wide, narrow = faded(loads, points, self.kernel, _LOAD_COLUMNS)
+        _, first, layout_of = np.unique(asked[:, _LAYOUT_COLUMNS], axis=0, return_index=True, return_inverse=True)
+        mean, nearest = np.zeros(len(asked)), np.zeros(len(asked))
+        for layout, at in enumerate(first):
+            inside = np.flatnonzero(layout_of.reshape(-1) == layout)
+            users, back = np.unique(load_of.reshape(-1)[inside], return_inverse=True)
+            far, near = faded(asked[at : at + 1], points, self.kernel, _LAYOUT_COLUMNS)
+            common, local = shared[0, related] * far[0], self.kernel.local * alike[0, related] * near[0]
+            found = self._one_layout(wide[users], narrow=narrow[users], common=common, local=local, weights=weights)
             mean[inside], nearest[inside] = found[0][back], found[1][back]
         return mean, nearest
 
-    def _one_layout(self, loads: FloatArray, layout: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return correction and nearest likeness of loads of one layout, shape (loads,)."""
-        rows = np.hstack([loads[:1], layout[None]])
-        shared, alike = identity(rows, self.points, self.kernel)
-        far, near = faded(rows, self.points, self.kernel, _LAYOUT_COLUMNS)
-        wide, narrow = faded(loads, self.points, self.kernel, _LOAD_COLUMNS)
-        common, local = shared * far, self.kernel.local * alike * near
-        mean = wide @ (common[0] * self.weights) + narrow @ (local[0] * self.weights)
-        telling = (common[0] + local[0]) > LEAST_TELLING * self.kernel.variance
+    def _one_layout(
+        self, wide: FloatArray, *, narrow: FloatArray, common: FloatArray, local: FloatArray, weights: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return correction and nearest likeness of loads of one layout, shape (loads,).
+
+        Row by row, where a matrix product would sum in another order in another batch.
+        """
+        mean = (wide * (common * weights) + narrow * (local * weights)).sum(axis=1)
+        telling = (common + local) > LEAST_TELLING * self.kernel.variance
         if not telling.any():
-            return mean, np.zeros(len(loads))
-        covariance = wide[:, telling] * common[0, telling] + narrow[:, telling] * local[0, telling]
+            return mean, np.zeros(len(mean))
+        covariance = wide[:, telling] * common[telling] + narrow[:, telling] * local[telling]
         return mean, np.asarray(covariance.max(axis=1) / self.kernel.variance)
 
 
@@ -194,5 +208,9 @@ def _alike(left: FloatArray, right: FloatArray, steps: Mapping[str, float]) -> F
 
 
 def _squared(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Return squared distances; over few columns number by number, which gives a candidate the same in any batch."""
+    if left.shape[1] <= len(LOAD):
+        apart = left[:, None, :] - right[None, :, :]
+        return np.asarray(sum(apart[:, :, column] ** 2 for column in range(left.shape[1])))
     crossed = left @ right.T
     return np.asarray(np.maximum(0.0, (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None] - 2.0 * crossed))

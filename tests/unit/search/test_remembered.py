@@ -1,15 +1,19 @@
 """Predictions are asked for once, and what is remembered changes no answer."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from budsim.adapters.trained_models import load_model_set
+from budsim.core.hardware.spec import DeviceType
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.predictors.protocol import Interval, Method
+from budsim.core.predictors.regressor import RegressorPredictor
 from budsim.core.search.columns import take
 from budsim.core.search.genome import space_of
 from budsim.core.search.remembered import RememberedPredictor, remembered
@@ -98,7 +102,15 @@ def test_whatever_was_asked_before_the_answer_is_the_same_to_the_last_bit(batche
         same(memory.predict(SCENARIO, ROWS.take(np.array(batch))), take(whole, np.array(batch)))
 
 
-@pytest.mark.parametrize("count", [2, 3, 50])
-def test_a_prediction_does_not_depend_on_its_batch(count):
+@pytest.fixture(scope="module")
+def trained():
+    """The shipped model of vLLM on CUDA."""
+    models = load_model_set(Path(__file__).parents[3] / "pretrained_models").models
+    return RegressorPredictor(heuristic=PHYSICS, model=models["vllm", DeviceType.CUDA])
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 50])
+def test_a_prediction_does_not_depend_on_its_batch(count, trained):
     some = np.random.default_rng(count).choice(len(ROWS), count, replace=False)
-    same(PHYSICS.predict(SCENARIO, ROWS.take(some)), take(PHYSICS.predict(SCENARIO, ROWS), some))
+    for predictor in (PHYSICS, trained):
+        same(predictor.predict(SCENARIO, ROWS.take(some)), take(predictor.predict(SCENARIO, ROWS), some))
