@@ -24,7 +24,7 @@ from budsim.core.search.evaluate import narrow
 from budsim.core.search.fitness import target_users
 from budsim.core.search.part import Configuration, Layout, Part, PartResult, PartStatus, SearchTask
 from budsim.core.search.relaxed import relaxed_slos
-from budsim.core.search.trial import FINER, Trial, tried, tried_loads
+from budsim.core.search.trial import Trial, promising, tried, tried_loads
 
 FORMATS: Final = ("fp8", "int4")  # from the gentlest on
 MOST_DEVICES: Final = 4096  # nobody is asked for more
@@ -73,11 +73,12 @@ def changes_for(task: SearchTask, result: PartResult, predictor: Predictor, memo
     """
     if not falls_short(task.part, result):
         return ()
-    trial = tried(task, predictor, memory)
+    layouts = promising(task.part, result)
+    trial, narrower = tried(task, layouts, predictor, memory), _narrower_weights(task, layouts, predictor, memory)
     if trial is None:
-        return tuple(_narrower_weights(task, predictor, memory))
+        return tuple(narrower)
     case = Case(task=task, trial=trial, predictor=predictor, memory=memory)
-    return (*_less_load(case), *_more_devices(case), *_longer_slos(case), *_narrower_weights(task, predictor, memory))
+    return (*_less_load(case), *_more_devices(case), *_longer_slos(case), *narrower)
 
 
 def _less_load(case: Case) -> Iterator[Change]:
@@ -112,7 +113,7 @@ def _refined(case: Case, index: int) -> tuple[float, str]:
     """Return the users carried when the load of one layout is raised towards the next that was tried, and the layout in words."""
     row = case.trial.judged.candidates.row(index)
     layout = Layout(tensor_parallel=row.tensor_parallel, pipeline_parallel=row.pipeline_parallel)
-    loads = np.unique(np.linspace(row.concurrency, max(row.concurrency + 1, FINER * row.concurrency), REFINED).astype(np.int64))
+    loads = np.unique(np.linspace(row.concurrency, 2 * row.concurrency, REFINED).astype(np.int64))
     finer = tried_loads(case.task, {layout: loads.tolist()}, case.predictor, case.memory)
     served, best = _most_served(case, finer) if finer is not None else (0.0, None)
     if finer is None or best is None:
@@ -148,8 +149,8 @@ def _longer_slos(case: Case) -> Iterator[Change]:
     yield from relaxed_slos(case.part.slo, case.trial.judged.predictions, carriers, words=lambda index: _layout(case.trial, index))
 
 
-def _narrower_weights(task: SearchTask, predictor: Predictor, memory: MemoryModel) -> Iterator[Change]:
-    """Yield the widest format of the weights with which the whole part is answered."""
+def _narrower_weights(task: SearchTask, layouts: tuple[Layout, ...], predictor: Predictor, memory: MemoryModel) -> Iterator[Change]:
+    """Yield the widest format of the weights with which the part is answered by one of these layouts."""
     part = task.part
     if part.model.quantization is not None or part.model.kind is ModelKind.PROPRIETARY:
         return
@@ -161,7 +162,8 @@ def _narrower_weights(task: SearchTask, predictor: Predictor, memory: MemoryMode
         narrowed = narrow(changed, task.blacklist, memory, now_s=0.0)
         if isinstance(narrowed, PartResult):
             continue
-        best = direct_search(narrowed, predictor, memory).configurations[:1]
+        kept = tuple(layout for layout in narrowed.layouts if layout in layouts)
+        best = direct_search(replace(narrowed, layouts=kept), predictor, memory).configurations[:1]
         if best and satisfies(changed, best[0]):
             row = best[0].candidate
             where = f"{_replicas(best[0].replicas)} at TP={row.tensor_parallel}, PP={row.pipeline_parallel}"

@@ -14,12 +14,12 @@ from budsim.core.memory.plan import MemoryModel
 from budsim.core.predictors.protocol import Predictor
 from budsim.core.search.batch import admitted, judged
 from budsim.core.search.configuration import Judged
-from budsim.core.search.part import Layout, Part, SearchTask
+from budsim.core.search.part import Layout, Part, PartResult, SearchTask
 from budsim.core.search.space import concurrency_grid, divides, may_split, replicas_held, replicas_held_each, scenario_of
 
-FINER: Final = 1.25  # ratio of neighbouring loads that are tried
 WIDER: Final = (2, 4, 8, 16)  # devices of one node that are tried, TP over all of them
-MOST_REPLICAS: Final = 64  # ways of dividing the target that are tried
+# ways of dividing the target that are tried: a trained model is asked by load as well
+REPLICAS: Final = (*range(1, 17), 18, 20, 22, 25, 28, 32, 36, 40, 45, 50, 56, 64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +42,23 @@ class Trial:
         return self.judged.candidates.concurrency
 
 
-def tried(task: SearchTask, predictor: Predictor, memory: MemoryModel) -> Trial | None:
-    """Return the trial of a part, over its own layouts and wider ones: one call each of memory and prediction; None where nothing fits.
+def tried(task: SearchTask, layouts: tuple[Layout, ...], predictor: Predictor, memory: MemoryModel) -> Trial | None:
+    """Return the trial of a part over these layouts: one call each of memory and prediction; None where nothing fits.
 
     Args:
-        task: The part, its layouts, and the blacklist entries that concern it.
+        task: The part, and the blacklist entries that concern it.
+        layouts: From `promising`.
         predictor: Says how fast a candidate is.
         memory: Says what fits.
     """
-    part = task.part
-    layouts = tuple(dict.fromkeys((*task.layouts, *_wider(part))))
-    return tried_loads(task, {layout: _loads(part, layout) for layout in layouts}, predictor, memory)
+    return tried_loads(task, {layout: _loads(task.part, layout) for layout in layouts}, predictor, memory)
+
+
+def promising(part: Part, result: PartResult) -> tuple[Layout, ...]:
+    """Return the layouts that are tried: what the search proposed, and one node's worth of devices; a trained model is asked by layout."""
+    rows = [item.candidate for item in (*result.configurations, *result.pareto)]
+    proposed = [Layout(tensor_parallel=row.tensor_parallel, pipeline_parallel=row.pipeline_parallel) for row in rows]
+    return tuple(dict.fromkeys((*proposed, *_wider(part))))
 
 
 def tried_loads(task: SearchTask, loads: Mapping[Layout, Collection[int]], predictor: Predictor, memory: MemoryModel) -> Trial | None:
@@ -87,11 +93,11 @@ def _wider(part: Part) -> Iterable[Layout]:
 
 
 def _loads(part: Part, layout: Layout) -> set[int]:
+    """Return the loads that are tried: those of the part's own space, and even shares of the target over more replicas than it holds."""
     limit, target = most_sequences(part.engine.kind), part.workload.concurrency
-    grid = concurrency_grid(part, max_replicas=replicas_held(part, layout))
+    held = replicas_held(part, layout)
+    grid = concurrency_grid(part, max_replicas=held)
     if target is None or part.workload.request_rate_per_s is not None:
         return set(grid)  # under a rate only these loads are ever planned
-    most = min(limit, target)
-    even = {ceil(target / count) for count in range(1, MOST_REPLICAS + 1)}
-    finer = {int(FINER**power) for power in range(int(np.log(most) / np.log(FINER)) + 1)}
-    return {users for users in (*grid, *even, *finer) if users <= most}
+    even = {min(limit, ceil(target / count)) for count in REPLICAS}
+    return {*grid, *even} if held else even
