@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from budsim.config import SHIPPED_MODELS
+from budsim.config import SHIPPED_MODELS, load_settings
 from budsim.core.errors import InvalidInput
 from budsim.core.hardware.spec import DeviceType
 from budsim.core.latency.constants import shipped_constants
@@ -27,9 +27,10 @@ ROWS: Final = "measurements.csv"
 SHAPES: Final = "model_shapes.csv"
 
 
-def train(
+def train(  # noqa: PLR0913, RUF100  # the options of a training
     data: Annotated[Path, typer.Argument(help="CSV file in the columns of measurements.csv, or a folder with it", exists=True)],
     out: Annotated[Path, typer.Option(help="Folder of the model set", file_okay=False)] = SHIPPED_MODELS,
+    from_feedback: Annotated[bool, typer.Option(help="Learn from what feedback observed too, read from PostgreSQL")] = False,
     engine: Annotated[str | None, typer.Option(help="Write the models of this engine only")] = None,
     device_type: Annotated[DeviceType | None, typer.Option(help="Write the models of this device type only")] = None,
     seed: Annotated[int, typer.Option(help="Same rows, seed and date: same bytes", min=0)] = 1,
@@ -39,6 +40,7 @@ def train(
 
     Example: budsim train ../shared/data --out pretrained_models --seed 1 --date 2026-01-31
     """
+    from budsim.cli.observed import with_feedback
     from budsim.services.training.learn import learnable, learned
     from budsim.services.training.physics import PhysicsOfFolds
     from budsim.services.training.rows import analysed, table_of
@@ -47,6 +49,8 @@ def train(
 
     day = _day(date)
     lines, models = _read(data)
+    if from_feedback:
+        lines, models = with_feedback(load_settings(), lines, models)
     constants, settings = shipped_constants(), Settings(seed=seed)
     table = table_of(lines, models, MemoryOfWhatRan(AnalyticMemory()))
     pairs = chosen(pairs_of(table), engine, device_type)

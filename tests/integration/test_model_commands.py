@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from budsim.cli.main import app
+from budsim.cli.observed import with_feedback
+from budsim.config import load_settings
 from budsim.core.hardware.catalogue import catalogue
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.model.catalogue import catalogue_model
@@ -18,6 +20,8 @@ from budsim.core.ranking.rank import Findings, recommend
 from budsim.core.search.direct import direct_search
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.part import Configuration, Part, SearchTask
+from budsim.services.accuracy.rows import read_row
+from budsim.services.accuracy.runs import run_of
 from budsim.services.ports import FeedbackReport, PlanNotes, WorkflowStatus
 from budsim.storage.blacklist import PostgresBlacklists
 from budsim.storage.engine import Sessions, create_engine, create_sessions
@@ -118,6 +122,15 @@ def test_feedback_is_written_as_rows_that_accuracy_reads(run, observed: Configur
     with predictions.open(encoding="utf-8", newline="") as file:
         (predicted,) = csv.DictReader(file)
     assert predicted["status"] == "ok"
+
+
+def test_training_takes_what_feedback_observed_behind_the_rows_it_is_given(observed: Configuration, migrated_database: Database):
+    given = {"model": "org/measured", "source": "a table"}
+    rows, models = with_feedback(load_settings(database_url=migrated_database.dsn), [given], {})
+    assert [row["source"] for row in rows] == ["a table", "feedback"]
+    assert models == {MODEL.lower(): catalogue_model(MODEL)}
+    (known,) = (row for row in map(read_row, rows) if row.measured.ttft_s is not None)
+    assert run_of(known, models).candidate.concurrency == observed.candidate.concurrency
 
 
 def test_without_feedback_there_is_nothing_to_compare_and_no_row(run, tmp_path: Path):
