@@ -122,14 +122,14 @@ def _refined(case: Case, index: int) -> tuple[float, str]:
 
 
 def _more_devices(case: Case) -> Iterator[Change]:
-    """Yield the fewest devices that carry the target within the SLOs, every replica within a node."""
+    """Yield the fewest devices that carry the target within the SLOs, every replica within a node.
+
+    Loads that are tried are powers of two or even shares of the target, which the space of so many devices has as well.
+    """
     rows, group = case.trial.judged.candidates, case.part.group
     replicas = -(-case.targets // rows.concurrency)
-    even = rows.concurrency == -(-case.targets // replicas)
-    if case.part.workload.request_rate_per_s is not None:
-        even = np.ones_like(even)
     devices = replicas * rows.devices
-    allowed = case.trial.judged.fitness.meets_slo & even & (rows.pipeline_parallel == 1) & (devices <= MOST_DEVICES)
+    allowed = case.trial.judged.fitness.meets_slo & (rows.pipeline_parallel == 1) & (devices <= MOST_DEVICES)
     if not allowed.any():
         return
     index = int(np.lexsort((rows.devices, np.where(allowed, devices, np.iinfo(np.int64).max)))[0])

@@ -66,10 +66,11 @@ def test_devices_are_the_fewest_whose_even_share_of_the_users_meets_the_slo():
     assert found.sentence == "offer 10 × ACC-80GB in all (10 replicas at TP=1, PP=1 with 20 users each)"
 
 
-def test_devices_are_told_only_for_loads_that_the_changed_request_would_look_at():
-    # 32 users are quick, but 200 over ⌈200 / 32⌉ = 7 replicas are 29 each, which are not; 11 and fewer are
-    part = part_of(slo=Slo(e2e_s=2.76), nodes=(1,), concurrency=200)
+def test_devices_are_told_for_loads_that_the_changed_request_looks_at():
+    # only 32 users are quick, a power of two: 200 users are seven of them, although their even share, 29, is not quick
+    part = part_of(slo=Slo(e2e_s=2.0), nodes=(1,), concurrency=200)
     found = changes_of(part, predictor=Jagged(32))[ChangeKind.DEVICES]
+    assert found.needed == 7.0
     assert answers(changed(part, found), Jagged(32), FakeMemory())
 
 
