@@ -36,7 +36,6 @@ from budsim.services.clusters import ClusterKeeper, PriceKeeper
 from budsim.services.evaluate import Evaluator
 from budsim.services.feedback import FeedbackTaker
 from budsim.services.gather import Gatherer
-from budsim.services.model_sets import SetPolicy
 from budsim.services.plan import Planner, PlanPorts
 from budsim.services.ports import ComputePool
 from budsim.services.search import Searcher
@@ -142,18 +141,7 @@ def split_policy(settings: Settings) -> SplitPolicy:
         usd_per_hour=settings.usd_per_hour,
         skip_master_for_cpu=settings.skip_master_node_for_cpu,
         stale_after_s=settings.stale_topology_s,
-        model_sets=_set_policy(settings),
-    )
-
-
-def _set_policy(settings: Settings) -> SetPolicy:
-    folders = set_folders(settings)
-    versions = folders.versions()
-    return SetPolicy(
-        known=tuple(versions),
-        has_second=folders.second is not None and folders.second in versions.values(),
-        shadow_share=settings.shadow_share,
-        ab_share=settings.ab_share,
+        model_sets=set_folders(settings).policy(shadow_share=settings.shadow_share, ab_share=settings.ab_share),
     )
 
 

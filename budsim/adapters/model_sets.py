@@ -7,6 +7,7 @@ from pathlib import Path
 
 from budsim.adapters.model_cards import CARD, set_version
 from budsim.core.search.choice import PredictorSet
+from budsim.services.model_sets import SetPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,12 @@ class SetFolders:
             if version:
                 found.setdefault(version, folder)
         return found
+
+    def policy(self, *, shadow_share: float, ab_share: float) -> SetPolicy:
+        """Return how requests choose among these sets; a second folder without a set has no share."""
+        versions = self.versions()
+        has_second = self.second is not None and self.second in versions.values()
+        return SetPolicy(known=tuple(versions), has_second=has_second, shadow_share=shadow_share, ab_share=ab_share)
 
 
 class InstalledSets:

@@ -136,24 +136,41 @@ def _flags(observation: Observation) -> str:
 
 
 def _saw(observation: Observation) -> Mapping[str, str]:
-    output, ttft_s, throughput = observation.output_tokens, observation.ttft_s, observation.throughput_per_user
-    e2e_s = observation.e2e_s if observation.e2e_s is not None or throughput is None else output / throughput
-    tpot_s = (e2e_s - ttft_s) / (output - 1) if e2e_s is not None and ttft_s is not None and output > 1 else None
-    notes = ["lengths as asked for", "DERIVED by identity: tpot" if tpot_s is not None else ""]
-    notes += ["DERIVED by identity: e2e" if observation.e2e_s is None and e2e_s is not None else ""]
-    notes += ["concurrency as planned" if observation.concurrency is None else ""]
+    throughput, e2e_s, tpot_s = observation.throughput_per_user, _e2e_s(observation), _tpot_s(observation)
+    notes = {
+        "lengths as asked for": True,
+        "DERIVED by identity: tpot": tpot_s is not None,
+        "DERIVED by identity: e2e": observation.e2e_s is None and e2e_s is not None,
+        "concurrency as planned": observation.concurrency is None,
+    }
     return {
-        "mean_ttft_ms": "" if ttft_s is None else _number(seconds_to_ms(ttft_s)),
-        "mean_tpot_ms": "" if tpot_s is None or tpot_s <= 0.0 else _number(seconds_to_ms(tpot_s)),
-        "mean_e2e_s": "" if e2e_s is None else _number(e2e_s),
-        "output_tps_per_user": "" if throughput is None else _number(throughput),
-        "output_tps_total": "" if throughput is None else _number(throughput * observation.users),
-        "notes": "; ".join(note for note in notes if note),
+        "mean_ttft_ms": _milliseconds(observation.ttft_s),
+        "mean_tpot_ms": _milliseconds(tpot_s),
+        "mean_e2e_s": _number(e2e_s),
+        "output_tps_per_user": _number(throughput),
+        "output_tps_total": _number(None if throughput is None else throughput * observation.users),
+        "notes": "; ".join(note for note, holds in notes.items() if holds),
     }
 
 
-def _number(value: float) -> str:
-    return f"{value:.6g}"
+def _e2e_s(observation: Observation) -> float | None:
+    throughput = observation.throughput_per_user
+    return observation.e2e_s if observation.e2e_s is not None or throughput is None else observation.output_tokens / throughput
+
+
+def _tpot_s(observation: Observation) -> float | None:
+    e2e_s, ttft_s = _e2e_s(observation), observation.ttft_s
+    if e2e_s is None or ttft_s is None or observation.output_tokens < 2 or e2e_s <= ttft_s:
+        return None
+    return (e2e_s - ttft_s) / (observation.output_tokens - 1)
+
+
+def _milliseconds(value_s: float | None) -> str:
+    return _number(None if value_s is None else seconds_to_ms(value_s))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
 
 
 _POINT: Final = ("model", "weight_precision", "kv_precision", "hardware", "tp", "pp", "dp", "ep", "engine", "engine_version")

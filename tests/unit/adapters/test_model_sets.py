@@ -58,3 +58,9 @@ def test_a_set_is_loaded_once_and_only_when_it_is_needed(tmp_path: Path) -> None
 def test_a_version_nobody_has_is_none_and_without_a_second_folder_there_is_no_second_set(tmp_path: Path) -> None:
     sets = InstalledSets(SetFolders(primary=write_card(tmp_path, "vllm/cuda", version="1")), load=FakeLoader())
     assert (sets.named("9"), sets.second) == (None, None)
+
+
+def test_a_second_folder_without_a_set_has_no_share(tmp_path: Path) -> None:
+    policy = folders_in(tmp_path).policy(shadow_share=0.5, ab_share=0.1)
+    assert (policy.known, policy.has_second, policy.shadow_share, policy.ab_share) == (("1", "2", "3"), True, 0.5, 0.1)
+    assert not SetFolders(primary=tmp_path / "first", second=tmp_path / "nowhere").policy(shadow_share=1.0, ab_share=1.0).has_second
