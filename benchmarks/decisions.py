@@ -20,12 +20,20 @@ from numpy.typing import NDArray
 from budsim.core.errors import BudSimError
 from budsim.core.latency.constants import shipped_constants
 from budsim.core.latency.kernels import measured_shares
+from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.search.fitness import MEAN_SUFFICES, Z_95
+from budsim.services.accuracy.capacity import MemoryOfWhatRan
 from budsim.services.accuracy.rows import MeasuredRow, read_row
 from budsim.services.accuracy.runs import Models, Run, run_of
 from budsim.services.accuracy.shapes import models_of
 from budsim.services.calibration.folds import Split, held_out
 from budsim.services.calibration.observe import is_clean, observations
+from budsim.services.training.folds import Split as TrainingSplit
+from budsim.services.training.folds import folds
+from budsim.services.training.folds import held_out as fold_held_out
+from budsim.services.training.learn import learnable, learned
+from budsim.services.training.rows import analysed, table_of
+from budsim.services.training.settings import Settings
 
 RESULTS = Path(__file__).parent / "results" / "decisions.json"
 TPOT_SLOS_MS = (15.0, 30.0, 50.0)
@@ -108,6 +116,25 @@ def physics(data: Path, rows: Sequence[Known]) -> Figures:
     return Figures(tpot_s=tpot_s, tpot_low_s=tpot_s * low, tpot_high_s=tpot_s * high, e2e_s=e2e_s)
 
 
+def trained(data: Path, rows: Sequence[Known]) -> Figures:
+    """Return what trees and neighbours predict that never saw each row's configuration point, as wide as their held-out errors."""
+    models = models_of(_table(data / "model_shapes.csv"))
+    table = table_of(_table(data / "measurements.csv"), models, MemoryOfWhatRan(AnalyticMemory()))
+    known, settings = learnable(table, analysed(table, shipped_constants())), Settings(seed=1)
+    whole = learned(known, settings, lambda *_: None)
+    told: dict[MeasuredRow, tuple[float, float]] = {}
+    for fold in folds(table):
+        if fold.split is TrainingSplit.POINT:
+            held = fold_held_out(fold, known, whole, settings)
+            ttft_s, tpot_s = (held.analytic_s[:, :2] * np.exp(held.log_factor)).T
+            told |= {table.rows[at].row: pair for at, pair in zip(fold.scored, zip(ttft_s, tpot_s, strict=True), strict=True)}
+    ttft_s, tpot_s = np.array([told.get(row, (np.nan, np.nan)) for row, _, _ in rows]).T
+    measured_s = np.array([row.measured.tpot_s for row, _, _ in rows], dtype=np.float64)
+    low, high = np.nanquantile(measured_s / tpot_s, (0.05, 0.95))
+    output = np.array([run.scenario.workload.output_tokens for _, run, _ in rows])
+    return Figures(tpot_s=tpot_s, tpot_low_s=tpot_s * low, tpot_high_s=tpot_s * high, e2e_s=ttft_s + (output - 1.0) * tpot_s)
+
+
 def points_of(rows: Sequence[Known], figures: Figures) -> Iterator[Point]:
     columns = (figures.tpot_s, figures.tpot_low_s, figures.tpot_high_s, figures.e2e_s)
     for (row, run, line), tpot_s, low_s, high_s, e2e_s in zip(rows, *(column.tolist() for column in columns), strict=True):
@@ -188,7 +215,7 @@ def _summary(picks: Sequence[Pick]) -> dict[str, float]:
     }
 
 
-METHODS: Mapping[str, Callable[[Path, Sequence[Known]], Figures]] = {"heuristic": physics}
+METHODS: Mapping[str, Callable[[Path, Sequence[Known]], Figures]] = {"heuristic": physics, "regressor": trained}
 
 
 def main() -> None:
