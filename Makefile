@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 SAY := printf 'budsim: %s\n'
 
-.PHONY: install demo up test check bench bench-core bench-search clean
+.PHONY: install demo up test check bench bench-core bench-regressor bench-search clean
 install: $(STAMP)
 
 # Two makes at once take turns, where there is flock; the second finds the work done.
@@ -52,6 +52,9 @@ bench-core: install
 	@$(BIN)/python -m benchmarks.core
 
 # the second needs the measured rows in ../shared/data, and keeps the figures that are there without them
+bench-regressor: install
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.regressor
+
 bench-search: install
 	@$(BIN)/python -m benchmarks.search
 	@if test -e ../shared/data/measurements.csv; then $(BIN)/python -m benchmarks.decisions ../shared/data; fi

@@ -1,7 +1,7 @@
 """`budsim train`: trained models from measured rows, with their cards."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,20 +20,24 @@ from budsim.services.accuracy.capacity import MemoryOfWhatRan
 from budsim.services.accuracy.rows import Row
 from budsim.services.accuracy.runs import Models
 from budsim.services.accuracy.shapes import models_of
+from budsim.services.training.card import Lineage
+from budsim.services.training.folds import Held
 from budsim.services.training.learn import Steps
+from budsim.services.training.rows import Table
 
 console = Console(soft_wrap=True, highlight=False)
 ROWS: Final = "measurements.csv"
 SHAPES: Final = "model_shapes.csv"
 
 
-def train(  # noqa: PLR0913, RUF100  # the options of a training
+def train(  # noqa: PLR0913, PLR0917  # each is an option of the command
     data: Annotated[Path, typer.Argument(help="CSV file in the columns of measurements.csv, or a folder with it", exists=True)],
     out: Annotated[Path, typer.Option(help="Folder of the model set", file_okay=False)] = SHIPPED_MODELS,
-    from_feedback: Annotated[bool, typer.Option(help="Learn from what feedback observed too, read from PostgreSQL")] = False,
     engine: Annotated[str | None, typer.Option(help="Write the models of this engine only")] = None,
     device_type: Annotated[DeviceType | None, typer.Option(help="Write the models of this device type only")] = None,
     seed: Annotated[int, typer.Option(help="Same rows, seed and date: same bytes", min=0)] = 1,
+    report: Annotated[Path | None, typer.Option(help="Document whose figures of the regressor are written, with drawings beside")] = None,
+    from_feedback: Annotated[bool, typer.Option("--from-feedback", help="Learn from what feedback observed too, in PostgreSQL")] = False,
     date: Annotated[str | None, typer.Option(help="Day on the cards, YYYY-MM-DD; today where not given")] = None,
 ) -> None:
     """Train the regressor on measured rows, score it on rows it never saw, and write models and cards.
@@ -54,19 +58,42 @@ def train(  # noqa: PLR0913, RUF100  # the options of a training
     constants, settings = shipped_constants(), Settings(seed=seed)
     table = table_of(lines, models, MemoryOfWhatRan(AnalyticMemory()))
     pairs = chosen(pairs_of(table), engine, device_type)
-    console.print(f"{len(table.rows)} of {len(lines)} rows learned from", markup=False)
-    for reason, count in table.left_out.items():
-        console.print(f"  left out: {count:5} {reason}", markup=False)
+    _say_rows(table, len(lines))
     rows = learnable(table, analysed(table, constants))
     with _progress() as said:
         whole = learned(rows, settings, said)
         held = cross_validated(rows, whole, settings, PhysicsOfFolds(table, models, constants, whole=rows), said)
-    files = files_of(pairs, rows, held, whole, settings, lineage_of(rows, settings, date=day, constants=constants.version))
+    lineage = lineage_of(rows, settings, date=day, constants=constants.version)
+    files = files_of(pairs, rows, held, whole, settings, lineage)
+    if report is not None:
+        _report(report, table, held, lineage)
+    _write(out, files)
+    console.print(f"{len(pairs)} models, {sum(map(len, files.values())) / 1e6:.2f} MB, written to {out}", markup=False)
+
+
+def _say_rows(table: Table, given: int) -> None:
+    console.print(f"{len(table.rows)} of {given} rows learned from", markup=False)
+    for reason, count in table.left_out.items():
+        console.print(f"  left out: {count:5} {reason}", markup=False)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     for name, content in files.items():
-        path = out / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    console.print(f"{len(pairs)} models, {sum(map(len, files.values())) / 1e6:.2f} MB, written to {out}", markup=False)
+
+
+def _report(report: Path, table: Table, held: Sequence[Held], lineage: Lineage) -> None:
+    from budsim.cli.training_plots import draw_runs
+    from budsim.services.calibration.report import with_figures
+    from budsim.services.training.report import BEGIN, END, pairs_of, report_of
+
+    drawn = draw_runs(pairs_of(table, held), report.with_suffix(""))
+    lines = report_of(table, held, version=lineage.version, date=lineage.date)
+    lines += ["", *(f"![{path.stem.replace('_', ' ')}]({path.relative_to(report.parent)})" for path in drawn)]
+    before = report.read_text(encoding="utf-8") if report.exists() else "# Accuracy"
+    report.write_text(with_figures(before, lines, begin=BEGIN, end=END), encoding="utf-8")
 
 
 def _day(stated: str | None) -> str:

@@ -17,12 +17,12 @@ PUBLISHED: Final = ("AIConfigurator 0.12, silicon mode", "55", "28", "29")
 MIN_GROUP: Final = 8
 
 
-def with_figures(document: str, lines: Sequence[str]) -> str:
-    """Return a document with its figures replaced, or with them at its end where it had none."""
-    block = "\n".join((BEGIN, "", *lines, "", END))
-    if BEGIN in document and END in document:
-        before, rest = document.split(BEGIN, 1)
-        return before + block + rest.split(END, 1)[1]
+def with_figures(document: str, lines: Sequence[str], *, begin: str = BEGIN, end: str = END) -> str:
+    """Return a document with the figures between two marks replaced, or with them at its end where it had none."""
+    block = "\n".join((begin, "", *lines, "", end))
+    if begin in document and end in document:
+        before, rest = document.split(begin, 1)
+        return before + block + rest.split(end, 1)[1]
     return f"{document.rstrip()}\n\n{block}\n"
 
 

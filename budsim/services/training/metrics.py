@@ -18,12 +18,6 @@ from budsim.services.training.rows import Table
 ALL: Final = "all pairs"
 
 
-def outcomes_of(table: Table, held: Sequence[Held]) -> list[Outcome]:
-    """Return the held-out runs with what is predicted of them, intervals as every other split calibrates them."""
-    widths = widths_of(table, held)
-    return [outcome for each in held for outcome in _outcomes(table, each, widths)]
-
-
 def metrics_of(table: Table, held: Sequence[Held], pair: Pair | None = None) -> dict[str, Any]:
     """Return the scores of every split, over all runs and over a pair's own."""
     found: dict[str, Any] = {}
@@ -35,13 +29,14 @@ def metrics_of(table: Table, held: Sequence[Held], pair: Pair | None = None) -> 
 
 
 def _both(table: Table, held: Sequence[Held], widths: Mapping[str, Widths], pair: Pair | None) -> dict[str, Any]:
-    listed = [(index, outcome) for each in held for index, outcome in zip(each.fold.scored, _outcomes(table, each, widths), strict=True)]
+    listed = [(index, outcome) for each in held for index, outcome in zip(each.fold.scored, outcomes_of(table, each, widths), strict=True)]
     own = [outcome for index, outcome in listed if pair is not None and pair.holds(table.rows[index])]
     groups = {ALL: [outcome for _, outcome in listed], **({f"{pair.engine} on {pair.device_type}": own} if pair and own else {})}
     return {name: {metric.value: _rounded(asdict(score)) for metric, score in scores_of(each).items()} for name, each in groups.items()}
 
 
-def _outcomes(table: Table, held: Held, widths: Mapping[str, Widths]) -> list[Outcome]:
+def outcomes_of(table: Table, held: Held, widths: Mapping[str, Widths]) -> list[Outcome]:
+    """Return the held-out runs of a fold with what is predicted of them."""
     rows = [table.rows[index] for index in held.fold.scored]
     output = np.array([row.run.scenario.workload.output_tokens for row in rows], dtype=np.float64)
     found = predicted_s(held, output)
@@ -53,6 +48,24 @@ def _outcomes(table: Table, held: Held, widths: Mapping[str, Widths]) -> list[Ou
             predicted=Predicted(ttft_s=ttft, tpot_s=tpot, e2e_s=e2e, throughput_per_user=_rate(e2e, tokens), saturated=False),
         )
         for row, ttft, tpot, e2e, tokens in zip(rows, *ranges, output, strict=True)
+    ]
+
+
+def analytic_outcomes_of(table: Table, held: Held) -> list[Outcome]:
+    """Return the held-out runs of a fold with what physics alone, that never saw it either, predicts of them."""
+    return [
+        Outcome(
+            row=table.rows[index].row,
+            status=OK,
+            predicted=Predicted(
+                ttft_s=Range(mean=ttft),
+                tpot_s=Range(mean=tpot),
+                e2e_s=Range(mean=e2e),
+                throughput_per_user=Range(mean=table.rows[index].run.scenario.workload.output_tokens / e2e),
+                saturated=False,
+            ),
+        )
+        for index, (ttft, tpot, e2e) in zip(held.fold.scored, held.analytic_s.tolist(), strict=True)
     ]
 
 

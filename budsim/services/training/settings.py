@@ -64,6 +64,6 @@ class Settings:
 
     seed: int
     trees: Trees = field(default_factory=Trees)
-    trust: float = 0.5
+    trust: float = 0.25
     kernels: Mapping[str, Kernel] = field(default_factory=lambda: KERNELS)
     threads: int = 1

@@ -80,6 +80,6 @@ def test_a_figure_nobody_knows_does_not_make_every_candidate_a_kind_of_its_own(m
     expected = [runs.told(asked[index : index + 1])[0][0] for index in range(len(asked))]
     with monkeypatch.context() as patched:
         patched.setattr("budsim.core.predictors.neighbours.identity", counted)
-        mean, _ = runs.told(asked)
+        mean, _ = one_run().told(asked)
     assert mean == pytest.approx(expected)
     assert asked_for == [1]  # both layouts share all else
