@@ -19,7 +19,6 @@ from aiokafka.errors import KafkaError
 from platformdirs import user_cache_path
 
 from budsim.adapters.child_process import ChildProcess, Command, end_leftover
-from budsim.adapters.class_archive import ClassArchive
 from budsim.adapters.data_folder import FolderLock, lasting_ports, port_answers
 from budsim.core.errors import Unavailable
 
@@ -52,7 +51,6 @@ class EmbeddedKafka:
         self._lock = FolderLock(self._folder)
         self._ports: tuple[int, ...] = ()
         self._process: ChildProcess | None = None
-        self._archive: ClassArchive | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -80,8 +78,6 @@ class EmbeddedKafka:
         if self._process:
             self._process.stop()
             self._process = None
-        if self._archive:
-            self._archive.keep(self._classes)
         self._lock.release()
 
     def kill(self) -> None:
@@ -95,24 +91,19 @@ class EmbeddedKafka:
         properties, logging_file = self._folder / "server.properties", self._folder / "log4j2.xml"
         properties.write_text("".join(f"{name}={value}\n" for name, value in self._properties().items()))
         logging_file.write_text(_LOGGING)
-        self._archive = ClassArchive(java)
         java = [*java, f"-Dlog4j2.configurationFile={logging_file}"]
         if not (self._folder / "log" / "meta.properties").exists():
             _format(java, properties)
         self._process = ChildProcess(
             Command(
                 name="kafka",
-                argv=[java[0], *self._archive.options(self._classes), *java[1:], "kafka.Kafka", str(properties)],
+                argv=[*java, "kafka.Kafka", str(properties)],
                 log=self._folder / "kafka.log",
                 stop_signal=signal.SIGTERM,
                 death_signal=signal.SIGKILL,  # an orderly end may wait for clients that are gone; the log recovers
             )
         )
         self._process.wait_until(self._is_ready, deadline_s=_START_DEADLINE_S)
-
-    @property
-    def _classes(self) -> Path:
-        return self._folder / "classes.jsa"
 
     def _properties(self) -> dict[str, object]:
         broker, controller = (f"127.0.0.1:{port}" for port in self._ports)

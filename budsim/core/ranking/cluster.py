@@ -66,7 +66,7 @@ def offer(cluster_id: str, found: Sequence[tuple[Part, PartResult]], *, top_k: i
     front = _merged((part, result.pareto) for part, result in found)
     best = _furthest(ranked)
     choices = {item.configuration.config_id: item for item in (*ranked, *front)}
-    deployed = tuple(best[:1]) if any(map(_carries, best)) else carrying_together(tuple(choices.values()))
+    deployed = _deployed(best, tuple(choices.values()))
     made = Offer(
         cluster_id=cluster_id,
         results=tuple(result for _, result in found),
@@ -76,6 +76,18 @@ def offer(cluster_id: str, found: Sequence[tuple[Part, PartResult]], *, top_k: i
         pareto=tuple(_front(_furthest(front))),
     )
     return deploying(made, deployed, top_k=top_k)
+
+
+def _deployed(best: Sequence[RankedConfiguration], choices: Sequence[RankedConfiguration]) -> tuple[RankedConfiguration, ...]:
+    """Return the best configuration where it carries the target within the SLOs, else what groups do together if that does."""
+    alone = tuple(best[:1])
+    if alone and _carries(alone[0]) and alone[0].configuration.meets_slo:
+        return alone
+    together = carrying_together(choices)
+    if not alone or not _carries(alone[0]):
+        return together
+    mix = Deployment(members=together)
+    return together if mix.share >= 1.0 and mix.meets_slo else alone
 
 
 def deploying(source: Offer, deployed: tuple[RankedConfiguration, ...], *, top_k: int) -> Offer:

@@ -77,8 +77,10 @@ def proposed(part: Part, found: Judged, predictor: Predictor) -> PartResult:
     """Return what is proposed of judged candidates: the best that truly differ, and the front."""
     if not len(found.candidates):
         return _overloaded(part)
-    ranked = _carriers(order(found.fitness, found.candidates, throughput_per_user=found.predictions.throughput_per_user), found.fitness)
-    best, points = different(ranked, found, limit=part.settings.top_k), _front(ranked, found)
+    everything = order(found.fitness, found.candidates, throughput_per_user=found.predictions.throughput_per_user)
+    ranked = _carriers(everything, found.fitness)
+    best = different(ranked, found, limit=part.settings.top_k)
+    points = list(dict.fromkeys((*_front(ranked, found), *_beside_others(everything, found.fitness))))
     told = {index: configuration(part, found, index) for index in dict.fromkeys((*best, *points))}
     return PartResult(
         part_id=part.part_id,
@@ -94,6 +96,12 @@ def _carriers(ranked: IntArray, fitness: Fitness) -> IntArray:
     """Return those that carry the target; when none does, all: ranking tells how far they reach."""
     carriers = ranked[fitness.uncarried[ranked] == 0.0]
     return carriers if len(carriers) else ranked
+
+
+def _beside_others(ranked: IntArray, fitness: Fitness) -> list[int]:
+    """Return what carries most of the target within the SLOs where nothing carries all of it so: beside other groups it may do."""
+    within = ranked[fitness.meets_slo[ranked]]
+    return [int(within[0])] if len(within) and fitness.uncarried[within[0]] > 0.0 else []
 
 
 def _front(ranked: IntArray, found: Judged) -> list[int]:

@@ -233,7 +233,7 @@ class PartResult:
 
     Attributes:
         configurations: Best first, at most top_k.
-        pareto: Undominated in cost, E2E latency and throughput.
+        pareto: Undominated in cost, E2E latency and throughput; and what carries most within the SLOs, where nothing carries all so.
         excluded: config_ids of the blacklist entries that barred a candidate.
         reason: Why nothing was found.
         remedy: The smallest change that would make it fit.
