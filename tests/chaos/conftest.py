@@ -38,3 +38,11 @@ def own_kafka(own_folder: Path) -> Iterator[EmbeddedKafka]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_trained_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that are killed and started over and over need not load models that nobody asks."""
+    folder = tmp_path / "no-trained-models"
+    folder.mkdir()
+    monkeypatch.setenv("BUDSIM_PRETRAINED_MODELS_DIR", str(folder))

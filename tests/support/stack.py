@@ -192,9 +192,9 @@ async def wait_for(question: Any, *, deadline_s: float) -> Any:
 
 
 def example_request(**changes: Any) -> SimulationRequested:
-    """The demonstration's request, changed."""
+    """The demonstration's request, answered by physics alone, changed."""
     body = SimulationRequested.model_validate_json((EXAMPLES / "request.json").read_bytes())
-    return SimulationRequested.model_validate(body.model_dump() | changes)
+    return SimulationRequested.model_validate(body.model_dump() | {"simulation_method": "heuristic"} | changes)
 
 
 def two_groups_cluster(cluster_id: str) -> ClusterUpdated:
