@@ -4,9 +4,9 @@ python -m benchmarks.search_page
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from budsim.core.engines.choices import SERVERS
 from budsim.core.engines.offered import Knob, Offered, Value, offered_knobs
@@ -80,36 +80,36 @@ def _scenario(release: Release) -> Scenario:
 
 def figure_lines(results: Mapping[str, Any]) -> list[str]:
     """Return the measurements of the searches as tables."""
-    methods = [name for name in ("heuristic", "regressor") if name in results]
-    rows = [results[name]["genetic_against_exhaustive"] for name in methods]
-    table = (
-        ("parts", [str(row["parts"]) for row in rows]),
-        ("candidates in a space, median (largest)", [f"{row['space_median']:,.0f} ({row['space_max']:,})" for row in rows]),
-        ("the same pick as the whole space", [f"{100 * row['exact_share']:.1f} %" for row in rows]),
-        ("the same, of the parts of more than 2,000 candidates", [_share_of_large(row) for row in rows]),
-        ("largest regret", [f"{100 * row['regret_max']:.2f} %" for row in rows]),
-        ("largest additional shortfall, where every candidate misses an SLO", [f"{row['shortfall_max']:.4f}" for row in rows]),
-        ("generations, median", [f"{row['generations_median']:g}" for row in rows]),
-        ("candidates predicted, median", [f"{row['evaluations_median']:,.0f}" for row in rows]),
-        ("time of the whole space, median", [f"{row['exhaustive_ms_median']:g} ms" for row in rows]),
-        ("time of the genetic search, median", [f"{row['genetic_ms_median']:g} ms" for row in rows]),
-        ("one part in the way that suits it, median / p95 / longest", [_times(results[name]["one_part"]) for name in methods]),
-        ("same seed, same bytes", ["yes" if results[name]["same_seed_same_bytes"] else "no" for name in methods]),
-    )
-    lines = ["| judged by | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
-    lines += [f"| {name} | " + " | ".join(cells) + " |" for name, cells in table]
+    found = {name: results[name] for name in ("heuristic", "regressor") if name in results}
+    lines = ["| judged by | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(cell(result) for result in found.values()) + " |" for name, cell in _FIGURES]
     for request in results["one_request"]:
         of = f"One request of {request['parts']} parts with the {request['method']}, on {request['processes']} processes"
         lines += ["", f"{of}: {request['seconds']:g} s."]
     return lines
 
 
-def _share_of_large(row: Mapping[str, Any]) -> str:
-    return f"{100 * row['exact_share_large']:.1f} % of {row['parts_large']}"
+def _of_genetic(wording: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda result: wording.format(**result["genetic_against_exhaustive"]).replace("%", " %")
 
 
-def _times(part: Mapping[str, float]) -> str:
-    return f"{part['ms_median']:g} / {part['ms_p95']:g} / {part['ms_max']:g} ms"
+_FIGURES: Final = (
+    ("parts", _of_genetic("{parts}")),
+    ("candidates in a space, median (largest)", _of_genetic("{space_median:,.0f} ({space_max:,})")),
+    ("the same pick as the whole space", _of_genetic("{exact_share:.1%}")),
+    ("the same, of the parts of more than 2,000 candidates", _of_genetic("{exact_share_large:.1%} of {parts_large}")),
+    ("largest regret", _of_genetic("{regret_max:.2%}")),
+    ("largest additional shortfall, where every candidate misses an SLO", _of_genetic("{shortfall_max:.4f}")),
+    ("generations, median", _of_genetic("{generations_median:g}")),
+    ("candidates predicted, median", _of_genetic("{evaluations_median:,.0f}")),
+    ("time of the whole space, median", _of_genetic("{exhaustive_ms_median:g} ms")),
+    ("time of the genetic search, median", _of_genetic("{genetic_ms_median:g} ms")),
+    (
+        "one part in the way that suits it, median / p95 / longest",
+        lambda result: "{ms_median:g} / {ms_p95:g} / {ms_max:g} ms".format(**result["one_part"]),
+    ),
+    ("same seed, same bytes", lambda result: "yes" if result["same_seed_same_bytes"] else "no"),
+)
 
 
 def decision_lines(results: Mapping[str, Any]) -> list[str]:
