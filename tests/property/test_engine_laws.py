@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budsim.core.engines.arguments import engine_arguments
+from budsim.core.engines.arguments import PlannedMemory, engine_arguments
 from budsim.core.engines.candidates import Candidate
 from budsim.core.engines.compatibility import compatible_engines
 from budsim.core.engines.flags import is_legal, reads_variable
@@ -45,7 +45,9 @@ def scenario_on(release, model, device, *, load=LOAD, endpoints=()):
 def refused(where, row, *, max_loras=0):
     """Return the flags and variables the release would not take."""
     release = release_of(where.engine.kind, where.engine.version)
-    arguments, envs = engine_arguments(where, row, gpu_memory_utilization=0.9, kv_bytes=1e10, working_bytes=1e9, max_loras=max_loras)
+    arguments, envs = engine_arguments(
+        where, row, memory=PlannedMemory(gpu_memory_utilization=0.9, kv_bytes=1e10, working_bytes=1e9), max_loras=max_loras
+    )
     flags = {flag: value for flag, value in arguments.items() if not is_legal(release, flag, value)}
     return flags | {name: value for name, value in envs.items() if not reads_variable(release, name) or not value}
 
@@ -82,7 +84,7 @@ def test_a_step_of_vllm_is_never_smaller_than_vllm_allows(data):
     if where is None:
         return
     row = data.draw(candidates(where))
-    arguments, _ = engine_arguments(where, row, gpu_memory_utilization=0.9, kv_bytes=1e10)
+    arguments, _ = engine_arguments(where, row, memory=PlannedMemory(gpu_memory_utilization=0.9, kv_bytes=1e10))
     assert arguments["max-num-seqs"] >= row.concurrency
     assert arguments["max-num-batched-tokens"] >= arguments["max-num-seqs"]
     if not row.chunked_prefill:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from budsim.adapters.wire.explanations import bound_bodies, change_body, explanation_body
-from budsim.core.engines.arguments import engine_arguments
+from budsim.core.engines.arguments import PlannedMemory, engine_arguments
 from budsim.core.memory.adapters import max_loras
 from budsim.core.memory.overheads import non_torch_bytes
 from budsim.core.ranking.deployment import Deployment
@@ -166,10 +166,12 @@ def _started(ranked: RankedConfiguration) -> tuple[dict[str, Any], dict[str, str
     return engine_arguments(
         scenario,
         candidate,
-        gpu_memory_utilization=memory.gpu_memory_utilization,
-        kv_bytes=memory.kv_cache_bytes,
-        working_bytes=memory.activation_bytes + memory.overhead_bytes,
-        outside_bytes=float(non_torch_bytes(scenario, candidate)),
+        memory=PlannedMemory(
+            gpu_memory_utilization=memory.gpu_memory_utilization,
+            kv_bytes=memory.kv_cache_bytes,
+            working_bytes=memory.activation_bytes + memory.overhead_bytes,
+            outside_bytes=float(non_torch_bytes(scenario, candidate)),
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from budsim.core.engines.arguments import engine_arguments
+from budsim.core.engines.arguments import PlannedMemory, engine_arguments
 from budsim.core.engines.candidates import PRECISION_CODES
 from budsim.core.engines.choices import STEP_TOKENS, choices_of, most_sequences, narrows_cache
 from budsim.core.engines.flags import is_legal
@@ -87,7 +87,7 @@ def test_every_candidate_of_the_space_is_started_in_words_its_release_takes(rele
     rows = space.candidates(genomes)
     where = scenario_of(part)
     for index in range(0, len(rows), 7):
-        arguments, _ = engine_arguments(where, rows.row(index), gpu_memory_utilization=0.9, kv_bytes=1e9)
+        arguments, _ = engine_arguments(where, rows.row(index), memory=PlannedMemory(gpu_memory_utilization=0.9, kv_bytes=1e9))
         refused = {flag: value for flag, value in arguments.items() if not is_legal(release, flag, value)}
         assert not refused
     assert {PRECISION_CODES[code] for code in set(rows.kv_precision.tolist())} >= {Precision.BF16}

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from budsim.core.engines.arguments import engine_arguments
+from budsim.core.engines.arguments import PlannedMemory, engine_arguments
 from budsim.core.engines.candidates import Candidates
 from budsim.core.engines.flags import is_legal
 from budsim.core.engines.knobs import default_candidate
@@ -23,9 +23,8 @@ GIB = 2**30
 
 
 def started(where, row, *, utilization=0.9, kv_bytes=10 * GIB, working_bytes=0.0, max_loras=0):
-    return engine_arguments(
-        where, row, gpu_memory_utilization=utilization, kv_bytes=kv_bytes, working_bytes=working_bytes, max_loras=max_loras
-    )
+    memory = PlannedMemory(gpu_memory_utilization=utilization, kv_bytes=kv_bytes, working_bytes=working_bytes)
+    return engine_arguments(where, row, memory=memory, max_loras=max_loras)
 
 
 def at(where, version, **profile):
