@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 BIN := .venv/bin
 STAMP := .venv/.installed
 SAY := printf 'budsim: %s\n'
+# Tests, demo and up start dozens of Python processes: without compiled modules each of them costs twice the CPU, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo up test check bench bench-core bench-regressor bench-search clean
 install: $(STAMP)

@@ -1,5 +1,6 @@
 """What `make` says when the machine lacks something: one line, before anything is changed."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -77,3 +78,15 @@ def test_two_makes_at_once_take_turns_and_install_once(clone: Path) -> None:
     for make in makes:
         make.communicate()
     assert len(log.read_text().splitlines()) == 1
+
+
+def test_what_make_starts_may_keep_compiled_modules_whatever_the_shell_says(clone: Path) -> None:
+    folder = clone / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    python = folder / "python"
+    python.write_text('#!/bin/sh\necho "${PYTHONDONTWRITEBYTECODE-unset}"\n')
+    python.chmod(0o755)
+    (clone / ".venv" / ".installed").touch()
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(["make", "-s", "test"], cwd=clone, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "unset\n"
