@@ -1,5 +1,6 @@
 """searches.v1 → the result of a part."""
 
+import asyncio
 from collections.abc import Sequence
 
 from budsim.core.errors import BudSimError
@@ -10,8 +11,8 @@ from budsim.stream.loop import Route
 from topics.searches import SearchRequested
 
 
-def search_route(searcher: Searcher, codec: Codec[SearchRequested]) -> Route[SearchRequested]:
-    """Return the route of tasks to be searched."""
+def search_route(searcher: Searcher, codec: Codec[SearchRequested], *, places: int) -> Route[SearchRequested]:
+    """Return the route of tasks to be searched, so many at once as there are places to compute."""
 
     async def handle(received: Received[SearchRequested]) -> Sequence[OutgoingMessage]:
         return await searcher.search(received.event.task)
@@ -19,4 +20,4 @@ def search_route(searcher: Searcher, codec: Codec[SearchRequested]) -> Route[Sea
     async def failed(received: Received[SearchRequested], error: BudSimError) -> Sequence[OutgoingMessage]:
         return searcher.give_up(received.event.task, error)
 
-    return Route(agent="search", codec=codec, handle=handle, failed=failed)
+    return Route(agent="search", codec=codec, handle=handle, failed=failed, places=asyncio.Semaphore(places))

@@ -275,7 +275,11 @@ def eval_routes(
     )
     return {
         catalogue.EVALUATIONS: evaluate_route(evaluator, table, _inner_codec(EvaluationRequested)),
-        catalogue.SEARCHES: search_route(searcher, _inner_codec(SearchRequested)),
+        catalogue.SEARCHES: search_route(
+            searcher,
+            _inner_codec(SearchRequested),
+            places=settings.pool_size + 1,  # one more than processes: the next is claimed and ready when one ends
+        ),
         catalogue.BLACKLIST_UPDATES: blacklist_route(table, _inner_codec(BlacklistUpdated)),
     }
 

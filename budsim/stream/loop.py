@@ -1,7 +1,9 @@
 """The one loop all agents share: every message ends in exactly one of result, retry or dead letter."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
@@ -57,6 +59,7 @@ class Route(Generic[E]):
         tombstone: What a null value means; None makes it a decode failure.
         undecodable: Messages (or effects) that follow a decode failure.
         failed: Messages (or effects) that follow a refusal or the last failed attempt.
+        places: How many may be worked on at once; who waits for a place spends no time of its attempt. None = as many as come.
     """
 
     agent: str
@@ -65,6 +68,7 @@ class Route(Generic[E]):
     tombstone: Callable[[Tombstone], Awaitable[Sequence[OutgoingMessage]]] | None = None
     undecodable: Callable[[DecodeFailure], Awaitable[Sequence[OutgoingMessage]]] = _nothing
     failed: Callable[[Received[E], BudSimError], Awaitable[Sequence[OutgoingMessage]]] = _nothing
+    places: asyncio.Semaphore | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,7 @@ class _Task:
     agent: str
     work: Callable[[], Awaitable[Sequence[OutgoingMessage]]]
     failed: Callable[[BudSimError], Awaitable[Sequence[OutgoingMessage]]]
+    places: asyncio.Semaphore | None = None
 
 
 class MessageLoop:
@@ -142,7 +147,11 @@ class MessageLoop:
             await self._follow_up(lambda: route.undecodable(decoded))
             return Outcome.DEAD_LETTER
         task = _Task(
-            record=record, agent=route.agent, work=lambda: route.handle(decoded), failed=lambda error: route.failed(decoded, error)
+            record=record,
+            agent=route.agent,
+            work=lambda: route.handle(decoded),
+            failed=lambda error: route.failed(decoded, error),
+            places=route.places,
         )
         return await self._attempts(task)
 
@@ -179,11 +188,12 @@ class MessageLoop:
 
         async def work() -> Sequence[OutgoingMessage]:
             nonlocal seconds
-            started_s = self._timers.monotonic_s()
-            try:
-                return await self._holds.watched(task.work, limit_s)
-            finally:
-                seconds = self._timers.monotonic_s() - started_s
+            async with self._place(task.places):
+                started_s = self._timers.monotonic_s()
+                try:
+                    return await self._holds.watched(task.work, limit_s)
+                finally:
+                    seconds = self._timers.monotonic_s() - started_s
 
         messages = await self._tried(work)
         error = messages if isinstance(messages, Exception) else await self._tried(lambda: self._publish_once(messages))
@@ -191,6 +201,18 @@ class MessageLoop:
             ATTEMPTS_FAILED.labels(task.agent).inc()
             log.error("an attempt failed", exc_info=error)
         return error, seconds
+
+    @asynccontextmanager
+    async def _place(self, places: asyncio.Semaphore | None) -> AsyncIterator[None]:
+        """Hold one of the places; waiting for it is given up as work in hand is, once flow control is suspended."""
+        if places is None:
+            yield
+            return
+        await self._holds.watched(places.acquire)
+        try:
+            yield
+        finally:
+            places.release()
 
     async def _tried(self, action: Callable[[], Awaitable[T]]) -> T | Exception:
         """Return the result or the error; outages are waited out."""

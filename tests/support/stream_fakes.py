@@ -1,5 +1,6 @@
 """Fakes of what the stream loop touches: time, publisher, Faust's app and stream."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -96,7 +97,8 @@ NEWS = OutgoingMessage(topic="news", key=b"k", value=b"failed")
 class Desk:
     """A loop with everything around it faked, and a route that does what a test says, call by call."""
 
-    def __init__(self, *, fuse: Fuse | None = None, policy: RetryPolicy = POLICY) -> None:
+    def __init__(self, *, fuse: Fuse | None = None, policy: RetryPolicy = POLICY, places: int | None = None) -> None:
+        self.places = asyncio.Semaphore(places) if places else None
         self.time, self.flow, self.publisher = FakeTime(), FakeFlow(), FakePublisher()
         self.fuse = fuse or Fuse()
         self.calls = 0
@@ -138,6 +140,7 @@ class Desk:
             agent="greeter",
             codec=greeted_codec(),
             handle=self.handle,
+            places=self.places,
             tombstone=removed if tombstone else None,
             undecodable=undecodable,
             failed=failed,

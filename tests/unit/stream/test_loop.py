@@ -82,6 +82,30 @@ async def test_an_attempt_that_takes_too_long_is_cut_retried_and_named() -> None
     assert desk.reason().startswith("TimeoutError: no outcome within 0.02 s")
 
 
+async def test_waiting_for_a_place_to_compute_is_no_part_of_an_attempt() -> None:
+    desk = Desk(policy=replace(POLICY, attempt_s=0.2, total_s=0.3), places=1)
+
+    process = asyncio.Lock()
+
+    async def nearly_too_long() -> None:
+        async with process:
+            await asyncio.sleep(0.12)
+
+    desk.script = [nearly_too_long] * 4
+    assert await asyncio.gather(*(desk.conclude() for _ in range(4))) == [Outcome.RESULT] * 4
+    assert desk.calls == 4
+
+
+async def test_a_message_that_waits_for_a_place_is_given_up_when_the_flow_is_suspended_and_the_place_is_free_again() -> None:
+    desk = Desk(places=1)
+    desk.script = [forever]
+    first, second = (asyncio.create_task(desk.conclude()) for _ in range(2))
+    await asyncio.sleep(0)
+    desk.flow.suspend()
+    assert [type(ended) for ended in await asyncio.gather(first, second, return_exceptions=True)] == [GivenUp, GivenUp]
+    assert (desk.calls, desk.places.locked()) == (1, False)
+
+
 async def test_an_outage_costs_no_attempt_and_no_retry_time() -> None:
     desk = Desk()
     desk.script = [*[Unavailable("PostgreSQL is away")] * 200, KeyError("a"), KeyError("b"), None]
