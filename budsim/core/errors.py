@@ -15,7 +15,8 @@ class BudSimError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.message} {self.remedy}".strip()
+        parted = "" if not self.remedy or self.message.endswith((".", "?", "!", ":")) else ";"
+        return f"{self.message}{parted} {self.remedy}".strip()
 
 
 class InvalidInput(BudSimError):

@@ -139,16 +139,16 @@ def test_a_quantization_type_is_taken_in_any_case(text: str) -> None:
 
 
 def test_a_quantization_without_a_type_and_an_endpoint_nobody_knows_are_refused_with_a_remedy() -> None:
-    with pytest.raises(InvalidInput, match=r"quantization_type is not given .*fp8"):
+    with pytest.raises(InvalidInput, match=r"quantization_type is not given; .*fp8"):
         taken(is_quantization=True)
-    with pytest.raises(InvalidInput, match=r"model_endpoints has SPEECH .*LLM, EMBEDDING"):
+    with pytest.raises(InvalidInput, match=r"model_endpoints has SPEECH; .*LLM, EMBEDDING"):
         taken(model_endpoints="LLM,speech")
 
 
 def test_a_source_topic_is_a_text_or_a_list_of_what_is_allowed() -> None:
     assert taken(source_topic="team.a").source_topics == ("team.a",)
     assert taken(source_topic=["team.b", "team.a", "team.b"]).source_topics == ("team.b", "team.a")
-    with pytest.raises(InvalidInput, match=r"source_topic elsewhere is not on the allow-list .*BUDSIM_SOURCE_TOPICS"):
+    with pytest.raises(InvalidInput, match=r"source_topic elsewhere is not on the allow-list; .*BUDSIM_SOURCE_TOPICS"):
         taken(source_topic=["team.a", "elsewhere"])
 
 
