@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from budsim.core.model.catalogue import catalogue_model
+from budsim.core.model.catalogue import catalogue, catalogue_model
 from budsim.core.model.parameters import active_parameter_count, embedding_parameters, parameter_count
 from budsim.core.model.spec import ModelSpec
 
@@ -14,6 +14,15 @@ ROWS = list(csv.DictReader(PUBLISHED.read_text(encoding="utf-8").splitlines()))
 ACTIVE = [row for row in ROWS if row["active"]]
 UNITS = {"T": 1e12, "B": 1e9, "M": 1e6}
 SHARE = 0.005
+CONTEXTS = {  # max_position_embeddings of their config.json, which base and tuned models need not share
+    "Qwen/Qwen2-7B": 131_072,
+    "Qwen/Qwen2-7B-Instruct": 32_768,
+    "Qwen/Qwen2-72B": 131_072,
+    "Qwen/Qwen2-72B-Instruct": 32_768,
+    "Qwen/Qwen2.5-7B": 131_072,
+    "Qwen/Qwen2.5-7B-Instruct": 32_768,
+    "Qwen/Qwen3-30B-A3B-Instruct-2507": 262_144,
+}
 
 
 def _figure(text: str) -> tuple[float, float]:
@@ -51,3 +60,13 @@ def test_the_table_is_broad_enough() -> None:
     assert len(families) >= 25
     assert len(ACTIVE) >= 8
     assert all(row["source"] for row in ROWS)
+
+
+@pytest.mark.parametrize(("name", "tokens"), CONTEXTS.items(), ids=CONTEXTS)
+def test_a_model_has_the_context_that_was_published(name: str, tokens: int) -> None:
+    assert _model(name).max_context_length == tokens
+
+
+def test_no_shipped_fact_rests_on_memory() -> None:
+    sources = [row["source"] for row in ROWS] + [model.source for model in catalogue().values()]
+    assert not [source for source in sources if "recalled" in source or "reread" in source]
