@@ -15,6 +15,7 @@ Version = tuple[int, ...]
 V1_SINCE: Final[Version] = (0, 8)  # vLLM: V1 is the core, unless something asks for V0, which is there until 0.10
 AITER_MLA_SINCE: Final[Version] = (0, 8, 5)  # its recorded flags take blocks of one token, those of 0.7.3 do not
 A100_SMALL_SINCE: Final[Version] = (0, 9)  # vllm-project/vllm pull 17885
+LARGER_SHARE_SINCE: Final[Version] = (0, 20)  # vllm/config/cache.py of 0.19.1 and 0.20.0
 WIDE_SINCE: Final[Version] = (0, 26)  # vllm-project/vllm pull 51726
 
 LARGE_DEVICE_BYTES: Final = 70 * GIB
@@ -33,6 +34,8 @@ LARGEST_CHUNK_TOKENS: Final = 16_384
 GRAPH_SEQUENCES_BELOW: Final = ((20 * 1024, 8, 8), (35 * 1024, 24, 80), (60 * 1024, 32, 160), (160 * 1024, 256, 512))
 MOST_GRAPH_SEQUENCES: Final = 512
 MANY_DEVICES: Final = 4
+
+SHARE, LARGER_SHARE = 0.9, 0.92  # gpu_memory_utilization
 
 BLOCK_TOKENS: Final = 16
 WIDE_BLOCK_TOKENS: Final = 128  # vLLM on CPU and Gaudi
@@ -69,6 +72,11 @@ def started_step_tokens(kind: EngineKind, version: Version, device: Accelerator,
     if _is_gpu(device) and version >= WIDE_SINCE and device.memory_bytes >= WIDE_DEVICE_BYTES:
         return WIDE_STEP_TOKENS
     return LARGE_STEP_TOKENS if _is_large(version, device) else SMALL_STEP_TOKENS
+
+
+def started_share(kind: EngineKind, version: Version) -> float:
+    """Return gpu_memory_utilization of vLLM; engines without such a share are taken as vLLM was for long. [0…1]"""
+    return LARGER_SHARE if kind is EngineKind.VLLM and version >= LARGER_SHARE_SINCE else SHARE
 
 
 def graph_sequences(device: Accelerator, *, tensor_parallel: int) -> int:

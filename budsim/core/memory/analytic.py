@@ -23,7 +23,7 @@ USABLE_SHARE: Final = 0.95  # CONTRACT «Memory, cost»
 SMALL_TOTAL_BYTES: Final = 10.0 * GB  # CONTRACT: up to here the buffer is 1 GB, above it 2 GB
 SMALL_BUFFER_BYTES: Final = 1.0 * GB
 LARGE_BUFFER_BYTES: Final = 2.0 * GB
-UTILIZATION: Final = 0.9  # vLLM's default gpu_memory_utilization; a CPU engine has no such share
+UTILIZATION: Final = 0.9  # PHYSICS 6: gpu_memory_utilization; a CPU engine has no such share
 
 
 @light_value

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final
 
-from budsim.core.elementwise import Figure, maximum, minimum, rounded_up
+from budsim.core.elementwise import Figure, maximum, minimum, rounded_up, where
 from budsim.core.engines.candidates import Rows
 from budsim.core.engines.spec import EngineKind, Scenario
 from budsim.core.memory.profiling import profiling_of
@@ -63,7 +63,8 @@ def sequence_bytes(scenario: Scenario, rows: Rows, tokens: float) -> Figure:
         tokens: Length of the sequence. [tokens]
 
     Source:
-        max_memory_usage_bytes of vLLM's KV cache specs: a layer with a window holds it, and the step being computed, plus one block.
+        max_memory_usage_bytes of vLLM's KV cache specs: a layer with a window holds it, and the step being computed, plus one block;
+        a state is kept once more where prefixes are cached.
     """
     model, kinds = scenario.model, _kinds(scenario.model)
     if not keeps_cache(model):
@@ -73,7 +74,8 @@ def sequence_bytes(scenario: Scenario, rows: Rows, tokens: float) -> Figure:
     size = _group_size(kinds)
     page = _page_token_bytes(kinds, rows)
     block = _block_tokens(kinds, rows, page)
-    blocks = sum(ceil(kind.layers / size) * _blocks_held(kind, rows, tokens, block) for kind in kinds)
+    states = 1.0 + where(rows.prefix_caching, profiling_of(scenario.engine).checkpoints, 0.0)
+    blocks = sum(ceil(kind.layers / size) * (states if kind.is_state else _blocks_held(kind, rows, tokens, block)) for kind in kinds)
     return stage_share(model, rows, size * page * block * blocks)
 
 
@@ -84,8 +86,6 @@ def _plain_sequence_bytes(scenario: Scenario, rows: Rows, tokens: float) -> Figu
 
 
 def _blocks_held(kind: Kind, rows: Rows, tokens: float, block: Figure) -> Figure:
-    if kind.is_state:
-        return 1.0
     window = kind.window
     if not window:
         return rounded_up(tokens / block)

@@ -26,6 +26,7 @@ class Profiling:
         graphs_counted: Graphs are taken off the budget before the KV cache is sized.
         windows_kept: Layers with a window cache the window alone.
         tokens_by_concurrency: The token count printed is concurrency × length.
+        checkpoints: Recurrent states a sequence keeps beside its last one, for a prefix cache to start from.
     """
 
     bytes_per_logit: float
@@ -38,6 +39,7 @@ class Profiling:
     graphs_counted: bool
     windows_kept: bool
     tokens_by_concurrency: bool
+    checkpoints: int
 
 
 @remembered
@@ -68,6 +70,7 @@ def _lines(kind: EngineKind) -> tuple[tuple[Version, Profiling], ...]:
                 graphs_counted=row["graphs_counted"] == "1",
                 windows_kept=row["windows_kept"] == "1",
                 tokens_by_concurrency=row["tokens_by_concurrency"] == "1",
+                checkpoints=int(row["checkpoints"]),
             ),
         )
         for row in rows("profiling.csv")

@@ -58,7 +58,8 @@ def stage_weight_bytes(model: ModelSpec, rows: Rows) -> Figure:
     stage, the rest over the tensor-parallel group of each data-parallel rank, but for what every device holds whole.
 
     Source:
-        PHYSICS 4; routers and the latent projections of MLA are ReplicatedLinear in vLLM and SGLang, as are KV heads too few to split.
+        PHYSICS 4; routers, the latent projections of MLA and its sparse index are ReplicatedLinear in vLLM and SGLang, as are KV heads
+        too few to split.
     """
     stored, split = _stored(model), rows.tensor_parallel
     routed = stored.experts * _tiled(model, rows) / (split * rows.data_parallel)
@@ -78,12 +79,13 @@ def rotary_bytes(model: ModelSpec) -> float:
     """Return the table of cosines and sines for every position, which every device of a decoder holds whole. [bytes]
 
     Source:
-        RotaryEmbedding of vLLM and SGLang, in the model's dtype: 0.03 GiB for 131,072 positions, 2.5 for the 10 million of Llama 4 Scout.
+        RotaryEmbedding of vLLM and SGLang, in the model's dtype: 0.03 GiB for 131,072 positions, 2.5 for the 10 million of Llama 4 Scout;
+        config_rotary for tables that hold more positions than the model takes.
     """
     if model.kind is not ModelKind.DECODER:
         return 0.0
     widest = max((_rotary_values(block.attention) for block in model.blocks), default=0)
-    return float(model.max_context_length * widest) * max(model.precision.bytes, Precision.BF16.bytes)
+    return float((model.rotary_positions or model.max_context_length) * widest) * max(model.precision.bytes, Precision.BF16.bytes)
 
 
 @remembered
@@ -144,7 +146,9 @@ def _latent_weights(model: ModelSpec, block: LayerBlock) -> int:
     attention = block.attention
     if attention.kind is not AttentionKind.MLA:
         return 0
-    return model.hidden_size * (attention.q_lora_rank + attention.kv_lora_rank + attention.rope_head_dim)
+    index = attention.q_lora_rank * attention.index_heads + model.hidden_size if attention.index_heads else 0
+    latents = attention.q_lora_rank + attention.kv_lora_rank + attention.rope_head_dim
+    return model.hidden_size * latents + index * attention.index_head_dim
 
 
 def _key_value_weights(model: ModelSpec) -> dict[int, int]:

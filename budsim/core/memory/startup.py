@@ -7,9 +7,11 @@ import numpy as np
 
 from budsim.core.elementwise import Figure, column, maximum, minimum, rounded_down, where
 from budsim.core.engines.candidates import Candidates, FloatArray
+from budsim.core.engines.defaults import started_share
+from budsim.core.engines.releases import version_key
 from budsim.core.engines.spec import EngineKind, Scenario
 from budsim.core.hardware.spec import DeviceType
-from budsim.core.memory.analytic import USABLE_SHARE, UTILIZATION, Fixed, fixed_bytes, visible_bytes
+from budsim.core.memory.analytic import USABLE_SHARE, Fixed, fixed_bytes, visible_bytes
 from budsim.core.memory.cache import sequence_bytes, token_bytes
 from budsim.core.memory.fraction import static_fraction
 from budsim.core.memory.profiling import profiling_of
@@ -97,5 +99,5 @@ def _tokens(scenario: Scenario, candidates: Candidates, *, held: Figure, concurr
 def default_share(scenario: Scenario, candidates: Candidates) -> FloatArray:
     """Return the share an engine takes when it is told none, shape (n,)."""
     if scenario.engine.kind is not EngineKind.SGLANG:
-        return np.full(len(candidates), UTILIZATION)
+        return np.full(len(candidates), started_share(scenario.engine.kind, version_key(scenario.engine.version)))
     return static_fraction(scenario, candidates)

@@ -172,6 +172,8 @@ def _mla(fields: Fields, hidden: int) -> AttentionSpec:
         kv_lora_rank=latent,
         q_lora_rank=rank,
         extra_parameters=rank + latent + gate + _index(fields, rank, hidden),  # a norm on each latent
+        index_heads=fields.optional("index_n_heads") or 0,
+        index_head_dim=fields.optional("index_head_dim") or 0,
     )
 
 

@@ -99,6 +99,22 @@ QUERY_KEY_NORMS: Final = frozenset(
 )
 WIDE_QUERY_KEY_NORMS: Final = frozenset({"olmo2", "olmo3", "olmoe", "flex_olmo", "olmo_hybrid", "minimax_m2"})  # over all heads at once
 GEMMA_4: Final = frozenset({"gemma4_text"})
+# layers of two kinds turn by tables of their own
+TWO_ROTARY_TABLES: Final = frozenset(
+    {
+        "deepseek_v4",
+        "gemma3_text",
+        "gemma3n_text",
+        "gemma4_text",
+        "gemma4_unified_text",
+        "laguna",
+        "mellum",
+        "mimo_v2_flash",
+        "modernbert-decoder",
+        "olmo3",
+        "zaya",
+    }
+)
 ALWAYS_BIASED_OUTPUT: Final = frozenset({"recurrent_gemma"})
 GATED_ATTENTION: Final = frozenset({"afmoe", "qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"})  # the query projection is twice as wide
 LEARNED_POSITIONS: Final = frozenset(

@@ -16,6 +16,7 @@ from budsim.core.model.config_layers import listed_layers
 from budsim.core.model.config_notes import notes_of
 from budsim.core.model.config_outside import context_length, outside_parameters
 from budsim.core.model.config_quantization import read_quantization
+from budsim.core.model.config_rotary import rotary_positions
 from budsim.core.model.config_searched import searched_layers
 from budsim.core.model.config_shared import shared_layers
 from budsim.core.model.spec import AttentionSpec, FeedForwardSpec, LayerBlock, ModelKind, ModelSpec, Precision
@@ -56,6 +57,7 @@ def model_from_config(config: Mapping[str, Any], *, model_id: str, revision: str
         blocks=blocks,
         tied_embeddings=fields.model_type in families.ENCODERS or bool(fields.flag("tie_word_embeddings")),
         max_context_length=context_length(fields),
+        rotary_positions=rotary_positions(text, context_length=context_length(fields)),
         precision=_DTYPES.get(str(text.get("torch_dtype") or text.get("dtype")).removeprefix("torch."), Precision.BF16),
         quantization=read_quantization(text, model_id=model_id),
         extra_parameters=outside,

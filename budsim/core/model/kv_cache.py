@@ -1,13 +1,15 @@
 """KV-cache bytes of tokens and sequences on one device."""
 
 from dataclasses import dataclass
+from math import ceil
 
-from budsim.core.elementwise import Figure, minimum, rounded_up
+from budsim.core.elementwise import Figure, minimum, rounded_up, where
 from budsim.core.model.spec import AttentionKind, AttentionSpec, ModelKind, ModelSpec
 from budsim.core.remembered import remembered
 
 STATE_VALUE_BYTES = 4.0  # recurrent states, fp32
 FIXED_VALUE_BYTES = 2.0  # the rest, in the model's 16 bits
+SCALED_VALUES, SCALE_BYTES = 128, 4.0  # an 8-bit latent or index key has an fp32 scale for each run of values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,8 @@ def kv_bytes_per_token(model: ModelSpec, *, tensor_parallel: Figure, bytes_per_v
     """Return the KV-cache bytes one token takes on one device, over the whole depth.
 
     Heads are split over the tensor-parallel group; with fewer KV heads than devices they are replicated. MLA keeps one latent per
-    token on every device. Windows are not regarded: this is the growth while every window is still open.
+    token on every device, and so does the key of a sparse index, which is kept in 8 bits whatever the cache is; beside it an 8-bit latent
+    has scales and a rotary part of 16 bits. Windows are not regarded: this is the growth while every window is still open.
 
     Args:
         model: Shape of the model.
@@ -37,12 +40,13 @@ def kv_bytes_per_token(model: ModelSpec, *, tensor_parallel: Figure, bytes_per_v
         bytes_per_value: Width of a cached number, scalar or (n,). [bytes]
 
     Source:
-        Grouped-query attention, Ainslie et al. 2023; 40 layers × 2 × 128 × 8 × 2 B = 163,840 B as vLLM reports.
+        Grouped-query attention, Ainslie et al. 2023; 40 layers × 2 × 128 × 8 × 2 B = 163,840 B as vLLM reports. Index and
+        656-byte latent: DeepseekV32IndexerCache and fp8_ds_mla of vLLM, NSATokenToKVPool of SGLang; GLM-5.1 on 8 × H200: 100,171 B.
     """
     values: Figure = 0.0
     for growth in _growths(model):
         values = values + _values_per_token(growth, tensor_parallel)
-    return values * bytes_per_value
+    return values * bytes_per_value + _index_bytes(model, bytes_per_value)
 
 
 def kv_bytes_per_sequence(model: ModelSpec, *, tokens: Figure, tensor_parallel: Figure, bytes_per_value: Figure) -> Figure:
@@ -61,7 +65,8 @@ def kv_bytes_per_sequence(model: ModelSpec, *, tokens: Figure, tensor_parallel: 
     for growth in _growths(model):
         kept = tokens if growth.window is None else minimum(tokens, growth.window)
         values = values + _values_per_token(growth, tensor_parallel) * kept
-    return values * bytes_per_value + state_bytes_per_sequence(model, tensor_parallel=tensor_parallel)
+    values = values * bytes_per_value + _index_bytes(model, bytes_per_value) * tokens
+    return values + state_bytes_per_sequence(model, tensor_parallel=tensor_parallel)
 
 
 def keeps_cache(model: ModelSpec) -> bool:
@@ -80,6 +85,24 @@ def state_bytes_per_sequence(model: ModelSpec, *, tensor_parallel: Figure) -> Fi
         PHYSICS 5; recurrent states in fp32 as SGLang keeps them and vLLM for Nemotron-H and Qwen3-Next, the rest in 16 bits.
     """
     return _state_bytes(model) / tensor_parallel
+
+
+def _index_bytes(model: ModelSpec, bytes_per_value: Figure) -> Figure:
+    """Return what a token adds beside its latents, over all sparse layers. [bytes]"""
+    keys, beside_narrow = _indexed(model)
+    return keys + where(bytes_per_value < FIXED_VALUE_BYTES, beside_narrow, 0.0) if keys else 0.0
+
+
+@remembered
+def _indexed(model: ModelSpec) -> tuple[float, float]:
+    """Return the bytes of index keys of all layers, and what an 8-bit latent takes beyond a byte a value."""
+    sparse = [(block.count, block.attention) for block in model.blocks if block.attention.index_head_dim and keeps_cache(model)]
+    keys = sum(count * (each.index_head_dim + _scales(each.index_head_dim)) for count, each in sparse)
+    return keys, sum(count * (each.rope_head_dim + _scales(each.kv_lora_rank)) for count, each in sparse)
+
+
+def _scales(values: int) -> float:
+    return ceil(values / SCALED_VALUES) * SCALE_BYTES
 
 
 @remembered

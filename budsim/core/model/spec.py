@@ -59,6 +59,8 @@ class AttentionSpec:
         state_values: Values of the recurrent state one sequence keeps, whatever its length.
         fixed_values: Other values it keeps so: taps of a short convolution, keys and values of an encoder's output.
         extra_parameters: Weights the other fields do not describe: the mixer of a state, norms, gates.
+        index_heads: Heads that pick what a sparse layer attends to; 0 = it attends to everything.
+        index_head_dim: Width of the key such a layer keeps of each token beside its latent.
         keeps_cache: Whether the layer has a cache of its own; some read that of an earlier layer.
     """
 
@@ -75,6 +77,8 @@ class AttentionSpec:
     state_values: int = 0
     fixed_values: int = 0
     extra_parameters: int = 0
+    index_heads: int = 0
+    index_head_dim: int = 0
     keeps_cache: bool = True
 
 
@@ -173,6 +177,7 @@ class ModelSpec:
     blocks: tuple[LayerBlock, ...]
     tied_embeddings: bool
     max_context_length: int
+    rotary_positions: int = 0  # rows of the tables of cosines and sines; 0 = max_context_length
     precision: Precision = Precision.BF16
     quantization: Quantization | None = None
     extra_parameters: int = 0  # vision and audio towers, encoders, learned positions, poolers

@@ -5,13 +5,16 @@ import statistics
 import pytest
 
 from benchmarks.memory import compare, logs
+from budsim.core.hardware.catalogue import catalogue
+from budsim.core.hardware.spec import DeviceType
 
 LOGS = logs()
 CHECKED = [compare(row) for row in LOGS if row["half"] == "check"]
 
 
-def test_forty_start_ups_of_both_engines_are_collected_with_their_sources():
-    assert len(LOGS) >= 40
+def test_sixty_start_ups_of_both_engines_and_vendors_are_collected_with_their_sources():
+    assert len(LOGS) >= 60
+    assert {catalogue()[row["device"]].device_type for row in LOGS} == {DeviceType.CUDA, DeviceType.ROCM}
     assert {row["engine"] for row in LOGS} == {"vllm", "sglang"}
     assert all(row["source"] for row in LOGS)
 

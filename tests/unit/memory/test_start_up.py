@@ -17,10 +17,11 @@ from budsim.core.memory.changes import smallest_changes
 from budsim.core.memory.fraction import static_fraction
 from budsim.core.memory.profiling import profiling_of
 from budsim.core.memory.question import Question, answer
-from budsim.core.memory.stages import stage_weight_bytes
+from budsim.core.memory.stages import rotary_bytes, stage_weight_bytes
 from budsim.core.model.catalogue import catalogue as catalogue_of_models
 from budsim.core.model.catalogue import catalogue_model
-from budsim.core.model.spec import AttentionKind, AttentionSpec, FeedForwardSpec, LayerBlock, ModelKind
+from budsim.core.model.config_rotary import rotary_positions
+from budsim.core.model.spec import AttentionKind, AttentionSpec, FeedForwardSpec, LayerBlock, ModelKind, Precision
 from budsim.core.model.weights import weight_bytes
 from tests.support.physics_shapes import candidate, device, gqa, llama_8b, mixtral, scenario
 
@@ -56,8 +57,12 @@ def test_what_is_left_of_the_budget_is_the_cache():
     assert found.fits
 
 
+def test_an_engine_told_no_share_takes_that_of_its_release():
+    assert [asked(engine_version=version).share for version in ("0.11.2", "0.19.1", "0.20.0", "0.33.0")] == [0.9, 0.9, 0.92, 0.92]
+
+
 def test_graphs_are_taken_off_the_cache_from_0_21_on():
-    before, since = asked(engine_version="0.19.0"), asked(engine_version="0.21.0")
+    before, since = (asked(engine_version=version, share=0.9) for version in ("0.19.0", "0.21.0"))
     assert before.kv_cache_gib - since.kv_cache_gib == pytest.approx(since.cuda_graph_gib)
 
 
@@ -124,6 +129,59 @@ def mla(heads=16):
 def test_a_latent_cache_is_the_same_on_every_device():
     rows = Candidates.from_rows([candidate(), candidate(tensor_parallel=8)])
     assert list(token_bytes(at("0.11.2", model=mla()), rows)) == [27 * 576 * 2, 27 * 576 * 2]
+
+
+def indexed():
+    block = mla().blocks[0]
+    sparse = replace(block.attention, q_lora_rank=1536, index_heads=32, index_head_dim=128)
+    return replace(mla(), blocks=(replace(block, attention=sparse),))
+
+
+def test_a_sparse_index_adds_its_key_and_scale_and_an_8_bit_latent_its_scales_and_rotary_part():
+    # of each token: 576 values of 2 B, or 656 B in 8 bits (512 + 16 of scales + 64 · 2); either way 128 + 4 B for the index
+    rows = Candidates.from_rows([candidate(), candidate(tensor_parallel=8), candidate(kv_precision=Precision.FP8)])
+    assert list(token_bytes(at("0.19.0", model=indexed()), rows)) == [27 * (1152 + 132), 27 * (1152 + 132), 27 * (656 + 132)]
+    found = sequence_bytes(at("0.19.0", model=indexed()), rows, 1600.0)
+    assert list(found) == [1600 * 27 * (1152 + 132), 1600 * 27 * (1152 + 132), 1600 * 27 * (656 + 132)]
+
+
+def test_a_sparse_index_stands_whole_on_every_device():
+    rows = Candidates.from_rows([candidate(tensor_parallel=8)])
+    plain = replace(indexed(), blocks=(replace(indexed().blocks[0], attention=replace(indexed().blocks[0].attention, index_heads=0)),))
+    index = 1536 * 32 * 128 + 4096 * 128
+    assert stage_weight_bytes(indexed(), rows)[0] - stage_weight_bytes(plain, rows)[0] == pytest.approx(7 / 8 * 27 * index * 2)
+
+
+def test_a_stretched_rotary_table_holds_more_positions_than_the_model_takes():
+    # Gemma 3 4B: eight times 131,072 positions for its full layers, once for those with a window, 256 wide, 2 B
+    model = catalogue_model("google/gemma-3-4b-it")
+    assert rotary_bytes(model) == (8 + 1) * 131_072 * 256 * 2
+    assert rotary_bytes(llama_8b()) == llama_8b().max_context_length * 128 * 2
+
+
+@pytest.mark.parametrize(
+    ("scaling", "rows"),
+    [
+        ({"rope_scaling": {"type": "linear", "factor": 4}}, 4),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, 1),
+        ({"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0}, "sliding_attention": {"rope_type": "default"}}}, 9),
+        ({"rope_scaling": {"type": "linear", "factor": "4"}}, 1),
+        ({"rope_scaling": None}, 1),
+    ],
+    ids=["linear", "yarn", "two kinds", "no number", "none"],
+)
+def test_rotary_tables_are_read_from_either_spelling(scaling, rows):
+    assert rotary_positions(scaling, context_length=1024) == rows * 1024
+
+
+def test_a_state_is_kept_twice_where_prefixes_are_cached():
+    model = catalogue_model("Qwen/Qwen3.6-35B-A3B")
+    rows = Candidates.from_rows([replace(candidate(), prefix_caching=cached) for cached in (False, True)])
+    once, twice = sequence_bytes(at("0.24.0", model=model), rows, 131_072.0)
+    state = sequence_bytes(at("0.24.0", model=model), rows, 1.0)
+    assert twice - once == pytest.approx(state[1] - state[0])
+    assert twice > once
+    assert len(set(sequence_bytes(at("0.14.1", model=model), rows, 131_072.0))) == 1
 
 
 def test_latent_projections_and_routers_stand_whole_on_every_device():
