@@ -8,22 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from budsim.cli import (
-    accuracy,
-    admin,
-    ask,
-    clusters,
-    database,
-    dead_letters,
-    doctor,
-    memory,
-    models,
-    schemas,
-    servers,
-    simulate,
-    tokens,
-    train,
-)
+from budsim.cli.commands import OnDemand
 from budsim.cli.output import errors, one_line
 from budsim.core.errors import BudSimError, Unavailable
 
@@ -32,6 +17,7 @@ _UsageError = cast("type[Exception]", typer.BadParameter.__bases__[0])  # any wr
 _QUIET = ("aiokafka", "kafka", "asyncio", "faust", "mode")  # one command says in one line what they would say in ten
 
 app = typer.Typer(
+    cls=OnDemand,
     help="How should this model be deployed on these clusters, for this load and these SLOs?\n\n"
     "Exit codes: 0 done; 1 the answer or a check is bad; 2 wrong use or input; 3 Kafka, PostgreSQL or another part is away.\n\n"
     "Begin with: budsim demo",
@@ -39,32 +25,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group, name, text in (
-    (admin.topics, "topics", "Kafka topics"),
-    (database.database, "db", "PostgreSQL schema"),
-    (tokens.token, "token", "API tokens"),
-    (dead_letters.dlq, "dlq", "Dead letters"),
-    (clusters.clusters, "clusters", "Cluster topologies"),
-    (schemas.schemas, "schemas", "JSON Schemas and AsyncAPI document of the messages"),
-    (servers.worker, "worker", "Stream workers"),
-    (models.models, "models", "Sets of trained models"),
-):
-    app.add_typer(group, name=name, help=text, no_args_is_help=True)
-for command in (
-    ask.request,
-    ask.feedback,
-    simulate.simulate,
-    memory.memory,
-    servers.up,
-    servers.web,
-    servers.demo,
-    doctor.doctor,
-    admin.settings,
-):
-    app.command()(command)
-app.command()(accuracy.accuracy)
-app.command()(accuracy.calibrate)
-app.command()(train.train)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,7 +1,6 @@
-"""Commands that run: workers, the web view, everything at once, the demonstration."""
+"""Commands that run everything at once: for as long as it is wanted, or for the demonstration."""
 
 import asyncio
-import logging
 import os
 import signal
 import subprocess
@@ -21,60 +20,19 @@ from budsim.adapters.child_process import owned
 from budsim.adapters.data_folder import FolderLock, free_port, port_answers, port_is_free
 from budsim.adapters.embedded_kafka import EmbeddedKafka
 from budsim.adapters.embedded_postgres import EmbeddedPostgres
-from budsim.app import create_eval_app, create_flow_app, create_web_app, topic_specs
+from budsim.app import topic_specs
 from budsim.cli.admin import topic_admin
 from budsim.cli.ending import ended_by_signals, failing_when_ended, until_ended
 from budsim.config import PREFIX, Settings, load_settings
 from budsim.core.errors import InvalidInput, Unavailable
 from budsim.storage import migrate
-from budsim.stream.worker import run_worker
 
-worker = typer.Typer()
 console = Console()
 STOP_S = 12.0
 WEB_START_S = 60.0
 # What a shell may say of servers and workers elsewhere; none of it holds for the embedded ones.
 _SECURITY: Final = ("SASL_MECHANISM", "USERNAME", "PASSWORD", "TLS", "TLS_CA", "TLS_CERTIFICATE", "TLS_KEY")
 _ELSEWHERE: Final = (*(f"KAFKA_{name}" for name in _SECURITY), "REPLICATION_FACTOR", "MIN_INSYNC_REPLICAS", "INSTANCE_ID", "HEALTH_PORT")
-
-
-@worker.command()
-def flow() -> None:
-    """Run plan, gather, feedback, clusters and prices, until SIGTERM or Ctrl-C.
-
-    Example: BUDSIM_HEALTH_PORT=8081 budsim worker flow
-    """
-    settings = load_settings()
-    run_worker(create_flow_app(settings), loglevel=settings.log_level)
-
-
-@worker.command("eval")
-def evaluate() -> None:
-    """Run evaluate, search and the blacklist, until SIGTERM or Ctrl-C; start one a core.
-
-    Example: BUDSIM_HEALTH_PORT=8082 budsim worker eval
-    """
-    settings = load_settings()
-    run_worker(create_eval_app(settings), loglevel=settings.log_level)
-
-
-def web() -> None:
-    """Run the HTTP API and the page, until SIGTERM or Ctrl-C.
-
-    Example: BUDSIM_PORT=0 budsim web
-    """
-    from budsim.web.server import serve
-
-    settings = load_settings()
-
-    def ready(address: str) -> None:
-        console.print(f"web {address}", highlight=False)
-
-    async def run() -> None:
-        await serve(create_web_app(settings), host=settings.host, port=settings.port, ready=ready)
-
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(run())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Every command teaches, and every error is one line with a code that means something."""
 
+import gc
 import json
 import os
 import re
@@ -11,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from budsim.adapters.data_folder import free_port
 from budsim.cli import packages
-from budsim.cli.main import app, run
+from budsim.cli.commands import COMMANDS, load, nothing_to_collect
+from budsim.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = ROOT / "budsim" / "cli" / "examples"
@@ -30,7 +31,20 @@ def leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, command
 
 
-LEAVES = dict(leaves(typer.main.get_command(app), "budsim"))
+LEAVES = {path: leaf for name in COMMANDS for path, leaf in leaves(load(name), f"budsim {name}")}
+
+
+def loaded_in(script: str, folder: Path = ROOT) -> set[str]:
+    """Return the modules that are loaded once a fresh process has run the script."""
+    ending = "\nprint(*sys.modules, file=sys.stderr, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", f"import sys\n{script}{ending}"], cwd=folder, capture_output=True, text=True, check=True)
+    return set(done.stderr.splitlines())
+
+
+def loaded_by(*words: str, folder: Path) -> set[str]:
+    """Return the modules that are loaded once the program has ended with these words."""
+    program = f"from budsim.cli import main\nsys.argv[1:] = {list(words)}\ntry: main()\nexcept SystemExit: pass"
+    return loaded_in(program, folder)
 
 
 def outcome(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
@@ -45,6 +59,35 @@ def outcome(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("path", LEAVES)
 def test_each_command_shows_an_example_of_itself(path: str) -> None:
     assert re.search(rf"Example: .*\b{path}\b", LEAVES[path].help), LEAVES[path].help
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_has_the_first_line_of_each(name: str) -> None:
+    assert load(name).help.split("\n\n")[0] == COMMANDS[name][1]
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("--version",)], ids=lambda words: " ".join(words) or "nothing")
+def test_help_and_version_import_no_command(words: tuple[str, ...], tmp_path: Path) -> None:
+    done = loaded_by(*words, folder=tmp_path)
+    assert done & {"budsim.app", "budsim.config", "numpy", "pydantic", "sqlalchemy", "faust", "aiohttp"} == set()
+
+
+def test_a_worker_imports_no_other_command() -> None:
+    commands = {f"budsim.cli.{place.partition(':')[0]}" for place, _ in COMMANDS.values()}
+    assert loaded_in("from budsim.cli.commands import load; load('worker')") & commands == {"budsim.cli.workers"}
+
+
+def test_imports_are_not_searched_for_garbage_but_what_follows_is() -> None:
+    with nothing_to_collect():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+
+
+def test_the_help_has_every_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = outcome(capsys, monkeypatch, "--help")
+    assert code == 0
+    assert [name for name in COMMANDS if f" {name} " not in out] == []
 
 
 @pytest.mark.parametrize("path", LEAVES)
@@ -233,6 +276,5 @@ def test_the_doctor_tells_a_bad_setting_and_what_does_not_need_it(
 
 
 def test_no_command_pays_for_the_trained_models_before_it_needs_them() -> None:
-    script = "import sys, budsim.cli.main; print(sorted({'xgboost', 'scipy.sparse', 'pandas', 'alembic'} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    script = "from budsim.cli.commands import COMMANDS, load; [load(name) for name in COMMANDS]"
+    assert loaded_in(f"{script}; import budsim.cli.main") & {"xgboost", "scipy.sparse", "pandas", "alembic"} == set()
