@@ -12,7 +12,8 @@ import numpy as np
 from budsim.core.engines.candidates import FloatArray
 from budsim.core.hardware.spec import DeviceType
 from budsim.core.predictors.features import FEATURES
-from budsim.core.predictors.neighbours import COORDINATES, Kernel, Neighbours
+from budsim.core.predictors.likeness import COORDINATES, Kernel
+from budsim.core.predictors.neighbours import Neighbours
 from budsim.core.predictors.regressor import Corrections, TrainedModel
 from budsim.core.predictors.widths import Widths
 

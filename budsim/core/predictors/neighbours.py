@@ -1,90 +1,22 @@
-"""Kriging: what measured runs near a candidate tell of it, fading with distance in load, layout, model, device and engine version."""
+"""Kriging: what measured runs near a candidate tell of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from budsim.core.engines.candidates import FloatArray, IntArray
-from budsim.core.predictors.features import DEVICE, ENGINES, FEATURES
+from budsim.core.predictors.likeness import COLUMNS, LAYOUT_COLUMNS, PROMPT_COLUMNS, USERS_COLUMN, Kernel, faded, identity
 
-LOAD: Final = ("users_per_rank", "input_tokens", "output_tokens")
-LAYOUT: Final = ("tensor_parallel", "pipeline_parallel", "data_parallel", "expert_parallel", "weight_bits", "kv_width_bytes")
-# A step of each figure at which two models, or two devices, are told apart. Figures are logarithms, counts or flags.
-MODEL_STEPS: Final[Mapping[str, float]] = {
-    "active_parameters": 0.5,
-    "total_parameters": 0.5,
-    "layers": 0.5,
-    "hidden_size": 0.5,
-    "experts": 64.0,
-    "latent_attention": 0.7,
-    "state_layers": 0.5,
-    "windowed_layers": 0.5,
-    "eager": 0.5,
-}
-DEVICE_STEPS: Final[Mapping[str, float]] = {
-    "memory_bytes": 0.7,
-    "bandwidth": 0.5,
-    "fp16": 0.5,
-    "fp8": 0.5,
-    "fp4": 0.5,
-    "link_bandwidth": 0.7,
-    "is_cuda": 0.5,
-    "is_rocm": 0.5,
-}
-MODES: Final = ("static_batch", "open_loop", "median")
-ENGINE: Final = (*(f"engine_{name}" for name in ENGINES), "engine_version")
-COORDINATES: tuple[str, ...] = (*LOAD, *LAYOUT, *MODEL_STEPS, *DEVICE_STEPS, *ENGINE, *MODES)
-COLUMNS: Final[IntArray] = np.array([FEATURES.index(name) for name in COORDINATES])
-# What two runs may have in common, each with an amplitude of its own: engine, its version, device, model, and these together
-SHARED: Final = ("engine", "version", "device", "device_engine", "model", "model_engine", "model_device_engine", "all")
 LEAST_TELLING: Final = 0.01  # of the variance: runs that share less say nothing of how near a candidate is
 UNRELATED: Final = 1e-9  # of the variance: runs that share less with a candidate tell it nothing
-_LOAD_COLUMNS: Final = slice(0, len(LOAD))
-_LAYOUT_COLUMNS: Final = slice(len(LOAD), len(LOAD) + len(LAYOUT))
-_WHOLE: Final = slice(0, len(LOAD) + len(LAYOUT))
-LACKED: Final = 34.0  # a rate that a device has no path for stands a few steps below the log of what such paths reach
-assert set(DEVICE_STEPS) == set(DEVICE)
+KINDS_KEPT: Final = 128  # about 10 kB each with the shipped runs
+LAYOUTS_KEPT: Final = 8_192  # about 1 kB each
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kernel:
-    """How alike the logarithmic errors of two runs are.
-
-    Attributes:
-        shared: Variance of what runs share, by SHARED. [log²]
-        local: Variance of what only runs of one server configuration under a like load share. [log²]
-        noise: Variance of one measurement. [log²]
-        far: Lengths over LOAD and LAYOUT at which what is shared fades.
-        near: The same of what is local.
-        release: Distance in releases at which an engine's versions are told apart; 1 is one minor release.
-    """
-
-    shared: Mapping[str, float]
-    local: float
-    noise: float
-    far: tuple[float, ...]
-    near: tuple[float, ...]
-    release: float
-
-    @property
-    def variance(self) -> float:
-        """Variance of a run that nothing is known of. [log²]"""
-        return sum(self.shared.values()) + self.local
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Likeness:
-    """What candidates have in common with measured runs, each 0…1, shape (candidates, runs)."""
-
-    model: FloatArray
-    device: FloatArray
-    engine: FloatArray
-    version: FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Neighbours:
     """Measured runs and their weights.
 
@@ -101,116 +33,172 @@ class Neighbours:
     def told(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the logarithmic correction the runs tell, and the likeness of the nearest run, 0…1, both of shape (n,).
 
-        Candidates of one part share model, device, engine and prompt; what differs is few layouts and few loads: what they share is worked
-        out once, each load once, and each layout once for all its loads. A candidate is told the same in any batch.
+        Candidates of one part share model, device, engine and prompt; what differs is few layouts and few loads. So what is shared is
+        worked out once and kept, a layout once, and runs are summed where they ran alike: a candidate then meets as many sums as there
+        are measured numbers of users. Nothing is summed across candidates: one is told the same, to the bit, in any batch.
 
         Args:
             features: Shape (n, len(FEATURES)).
         """
-        asked = features[:, COLUMNS]
+        asked = np.ascontiguousarray(features[:, COLUMNS])
         mean, nearest = np.zeros(len(asked)), np.zeros(len(asked))
-        known = np.nan_to_num(asked[:, _WHOLE.stop :], nan=-LACKED)  # NaN equals nothing, and would make every row a run of its own
-        _, first, which = np.unique(known, axis=0, return_index=True, return_inverse=True)
-        for kind, at in enumerate(first):
-            inside = np.flatnonzero(which.reshape(-1) == kind)
-            mean[inside], nearest[inside] = self._one_kind(asked[inside], asked[at : at + 1])
+        kinds = asked.copy()
+        kinds[:, USERS_COLUMN] = kinds[:, LAYOUT_COLUMNS] = 0.0
+        for of_kind in _alike(kinds):
+            kind = _kind(self, kinds[of_kind[0]].tobytes())
+            mean[of_kind], nearest[of_kind] = _told(kind, asked[of_kind])
         return mean, nearest
 
-    def _one_kind(self, asked: FloatArray, one: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return correction and nearest likeness of candidates that differ from `one` in load and layout alone."""
-        shared, alike = identity(one, self.points, self.kernel)
-        related = shared[0] + self.kernel.local * alike[0] > UNRELATED * self.kernel.variance
-        points, weights = self.points[related], self.weights[related]
-        loads, load_of = np.unique(asked[:, _LOAD_COLUMNS], axis=0, return_inverse=True)
-        wide, narrow = faded(loads, points, self.kernel, _LOAD_COLUMNS)
-        _, first, layout_of = np.unique(asked[:, _LAYOUT_COLUMNS], axis=0, return_index=True, return_inverse=True)
-        mean, nearest = np.zeros(len(asked)), np.zeros(len(asked))
-        for layout, at in enumerate(first):
-            inside = np.flatnonzero(layout_of.reshape(-1) == layout)
-            users, back = np.unique(load_of.reshape(-1)[inside], return_inverse=True)
-            far, near = faded(asked[at : at + 1], points, self.kernel, _LAYOUT_COLUMNS)
-            common, local = shared[0, related] * far[0], self.kernel.local * alike[0, related] * near[0]
-            found = self._one_layout(wide[users], narrow=narrow[users], common=common, local=local, weights=weights)
-            mean[inside], nearest[inside] = found[0][back], found[1][back]
-        return mean, nearest
 
-    def _one_layout(
-        self, wide: FloatArray, *, narrow: FloatArray, common: FloatArray, local: FloatArray, weights: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return correction and nearest likeness of loads of one layout, shape (loads,).
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cells:
+    """Runs of one layout under one number of users together.
 
-        Row by row, where a matrix product would sum in another order in another batch.
-        """
-        mean = (wide * (common * weights) + narrow * (local * weights)).sum(axis=1)
-        telling = (common + local) > LEAST_TELLING * self.kernel.variance
-        if not telling.any():
-            return mean, np.zeros(len(mean))
-        covariance = wide[:, telling] * common[telling] + narrow[:, telling] * local[telling]
-        return mean, np.asarray(covariance.max(axis=1) / self.kernel.variance)
-
-
-def covariance(left: FloatArray, right: FloatArray, kernel: Kernel) -> FloatArray:
-    """Return the covariance of the errors of two lists of runs, noise left out, shape (left, right). [log²]
-
-    Args:
-        left: Coordinates, shape (left, len(COORDINATES)); `right` likewise.
-        right: The others.
-        kernel: How alike runs are.
+    Attributes:
+        users: Measured numbers of users as a column, shape (users, 1).
+        layouts: Measured layouts, shape (layouts, len(LAYOUT)).
+        users_of: Which users a cell has, shape (cells,).
+        layout_of: Which layout it has, shape (cells,).
+        cell_of: In which cell a run is, shape (runs,).
     """
-    shared, alike = identity(left, right, kernel)
-    far, near = faded(left, right, kernel, _WHOLE)
-    return np.asarray(shared * far + kernel.local * alike * near)
+
+    users: FloatArray
+    layouts: FloatArray
+    users_of: IntArray
+    layout_of: IntArray
+    cell_of: IntArray
 
 
-def faded(left: FloatArray, right: FloatArray, kernel: Kernel, columns: slice) -> tuple[FloatArray, FloatArray]:
-    """Return what distance in these columns leaves of what is shared and of what is local, 1 at none, shape (left, right)."""
-    far, near = (
-        np.exp(-0.5 * _squared(left[:, columns] / steps[columns], right[:, columns] / steps[columns]))
-        for steps in (np.array(kernel.far), np.array(kernel.near))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Nearest:
+    """Runs of which one is the most like any candidate: those that another of the same cell exceeds in both variances are left out.
+
+    Attributes:
+        shared: Variance each shares with a candidate, shape (m,). [log²]
+        local: Variance of what is local, shape (m,). [log²]
+        cell: Where each lies: a cell, or the users of one, shape (m,).
+    """
+
+    shared: FloatArray
+    local: FloatArray
+    cell: IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kind:
+    """What runs tell candidates of one model, device, engine and prompt, before their layout and users fade it.
+
+    Attributes:
+        runs: The runs.
+        shared: Sums of weighted shared variances by cell, shape (cells,).
+        local: Sums of weighted local variances by cell, shape (cells,).
+        nearest: Runs that may be the nearest, by cell.
+    """
+
+    runs: Neighbours
+    shared: FloatArray
+    local: FloatArray
+    nearest: Nearest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Layout:
+    """What runs tell candidates of one kind and layout, before their users fade it; by measured users, shape (users,)."""
+
+    runs: Neighbours
+    shared: FloatArray
+    local: FloatArray
+    nearest: Nearest
+
+
+def _told(kind: Kind, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return correction and nearest likeness of candidates of one kind, shape (n,) each."""
+    mean, nearest, layouts = np.zeros(len(asked)), np.zeros(len(asked)), asked[:, LAYOUT_COLUMNS]
+    users, users_of = np.unique(asked[:, USERS_COLUMN], return_inverse=True)
+    wide, narrow = faded(users[:, None], _cells(kind.runs).users, kind.runs.kernel, USERS_COLUMN)
+    for rows in _alike(layouts):
+        layout = _layout(kind, layouts[rows[0]].tobytes())
+        loads, load_of = np.unique(users_of.reshape(-1)[rows], return_inverse=True)
+        found = _faded_by_users(layout, wide[loads], narrow[loads])
+        mean[rows], nearest[rows] = found[0][load_of], found[1][load_of]
+    return mean, nearest
+
+
+def _faded_by_users(layout: Layout, wide: FloatArray, narrow: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return correction and nearest likeness of loads of one layout, shape (loads,); fades of shape (loads, users).
+
+    Row by row, where a matrix product would sum in another order in another batch.
+    """
+    mean = (wide * layout.shared + narrow * layout.local).sum(axis=1)
+    nearest = layout.nearest
+    covariance = wide[:, nearest.cell] * nearest.shared + narrow[:, nearest.cell] * nearest.local
+    return mean, covariance.max(axis=1, initial=0.0) / layout.runs.kernel.variance
+
+
+@lru_cache(maxsize=LAYOUTS_KEPT)
+def _layout(kind: Kind, key: bytes) -> Layout:
+    """Return what a kind is told of a layout, its row as bytes."""
+    cells, variance = _cells(kind.runs), kind.runs.kernel.variance
+    far, near = (each[0] for each in faded(np.frombuffer(key)[None], cells.layouts, kind.runs.kernel, LAYOUT_COLUMNS))
+    at = cells.layout_of[kind.nearest.cell]
+    shared, local = kind.nearest.shared * far[at], kind.nearest.local * near[at]
+    telling = shared + local > LEAST_TELLING * variance
+    users = cells.users_of[kind.nearest.cell]
+    return Layout(
+        runs=kind.runs,
+        shared=_sums(kind.shared * far[cells.layout_of], cells.users_of),
+        local=_sums(kind.local * near[cells.layout_of], cells.users_of),
+        nearest=_unexceeded(Nearest(shared=shared[telling], local=local[telling], cell=users[telling])),
     )
-    return far, near
 
 
-def identity(left: FloatArray, right: FloatArray, kernel: Kernel) -> tuple[FloatArray, FloatArray]:
-    """Return the variance shared by what runs have in common, and how far they have all of it in common, shape (left, right)."""
-    found = likeness(left, right, kernel)
-    mode = _alike(left, right, dict.fromkeys(MODES, 0.5))
-    pair = found.device * found.engine
-    products = {
-        "engine": found.engine,
-        "version": found.version,
-        "device": found.device,
-        "device_engine": pair,
-        "model": found.model,
-        "model_engine": found.model * found.engine,
-        "model_device_engine": found.model * pair,
-        "all": found.model * found.device * found.version,
-    }
-    shared = np.sum([kernel.shared[name] * products[name] for name in SHARED], axis=0)
-    return np.asarray(mode * shared), np.asarray(mode * products["all"])
+@lru_cache(maxsize=KINDS_KEPT)
+def _kind(runs: Neighbours, key: bytes) -> Kind:
+    """Return what runs tell a kind, the row of its coordinates as bytes; its users and layout are not looked at."""
+    one, cells, kernel = np.frombuffer(key)[None], _cells(runs), runs.kernel
+    shared, alike = (each[0] for each in identity(one, runs.points, kernel))
+    local = kernel.local * alike
+    related = shared + local > UNRELATED * kernel.variance
+    far, near = (each[0] for each in faded(one[:, PROMPT_COLUMNS], runs.points[:, PROMPT_COLUMNS], kernel, PROMPT_COLUMNS))
+    shared, local = np.where(related, shared * far, 0.0), np.where(related, local * near, 0.0)
+    return Kind(
+        runs=runs,
+        shared=_sums(runs.weights * shared, cells.cell_of),
+        local=_sums(runs.weights * local, cells.cell_of),
+        nearest=_unexceeded(Nearest(shared=shared[related], local=local[related], cell=cells.cell_of[related])),
+    )
 
 
-def likeness(left: FloatArray, right: FloatArray, kernel: Kernel) -> Likeness:
-    """Return what two lists of runs have in common."""
-    engine = _alike(left, right, {f"engine_{name}": 0.1 for name in ENGINES})
-    at = COORDINATES.index("engine_version")
-    apart = np.abs(left[:, None, at] - right[None, :, at])
-    unknown = np.isnan(left[:, None, at]) & np.isnan(right[None, :, at])
-    version = engine * np.where(unknown, 1.0, np.exp(-np.nan_to_num(apart, nan=kernel.release) / kernel.release))
-    return Likeness(model=_alike(left, right, MODEL_STEPS), device=_alike(left, right, DEVICE_STEPS), engine=engine, version=version)
+@lru_cache(maxsize=KINDS_KEPT)
+def _cells(runs: Neighbours) -> Cells:
+    users, users_of = np.unique(runs.points[:, USERS_COLUMN], return_inverse=True)
+    layouts, layout_of = np.unique(runs.points[:, LAYOUT_COLUMNS], axis=0, return_inverse=True)
+    pairs, cell_of = np.unique(layout_of.reshape(-1) * len(users) + users_of.reshape(-1), return_inverse=True)
+    return Cells(users=users[:, None], layouts=layouts, users_of=pairs % len(users), layout_of=pairs // len(users), cell_of=cell_of)
 
 
-def _alike(left: FloatArray, right: FloatArray, steps: Mapping[str, float]) -> FloatArray:
-    columns = [COORDINATES.index(name) for name in steps]
-    lengths = np.array(list(steps.values()))
-    a, b = (np.nan_to_num(each[:, columns], nan=LACKED) / lengths for each in (left, right))
-    return np.asarray(np.exp(-0.5 * _squared(a, b)))
+def _unexceeded(runs: Nearest) -> Nearest:
+    """Return the runs that no other of their cell exceeds in both variances: sorted by the one, those that raise the most of the other."""
+    order = np.lexsort((-runs.local, -runs.shared, runs.cell))
+    height = np.empty(len(order), dtype=np.int64)
+    height[np.argsort(runs.local[order], kind="stable")] = np.arange(len(order))
+    height += runs.cell[order] * len(order)  # each cell above the one before it
+    most = np.maximum.accumulate(height)
+    kept = order[np.flatnonzero(np.diff(most, prepend=-1) > 0)]
+    return Nearest(shared=runs.shared[kept], local=runs.local[kept], cell=runs.cell[kept])
 
 
-def _squared(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Return squared distances; over few columns number by number, which gives a candidate the same in any batch."""
-    if left.shape[1] <= len(LOAD):
-        apart = left[:, None, :] - right[None, :, :]
-        return np.asarray(sum(apart[:, :, column] ** 2 for column in range(left.shape[1])))
-    crossed = left @ right.T
-    return np.asarray(np.maximum(0.0, (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1)[None] - 2.0 * crossed))
+def _sums(values: FloatArray, groups: IntArray) -> FloatArray:
+    """Return the sum of each group, one value after the other, shape (groups,)."""
+    return np.asarray(np.bincount(groups, weights=values), dtype=np.float64)
+
+
+def _alike(table: FloatArray) -> Iterator[IntArray]:
+    """Yield the indices of the rows of each sort in a table of few sorts; NaN is like NaN."""
+    which = np.zeros(len(table), dtype=np.int64)
+    varying = ((table != table[:1]) & ~(np.isnan(table) & np.isnan(table[:1]))).any(axis=0)
+    for column in table[:, varying].T:
+        _, sort = np.unique(column, return_inverse=True)
+        _, which = np.unique(which * len(table) + sort, return_inverse=True)
+    for number in range(which.max(initial=-1) + 1):
+        yield np.flatnonzero(which == number)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from budsim.core.hardware.spec import DeviceType
 from budsim.core.predictors.features import FEATURES
-from budsim.core.predictors.neighbours import COORDINATES
+from budsim.core.predictors.likeness import COORDINATES
 from budsim.core.predictors.widths import Widths
 from budsim.services.training.rows import Table, TrainingRow
 from budsim.services.training.settings import Settings

@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 
 from budsim.core.engines.candidates import FloatArray, IntArray
-from budsim.core.predictors.neighbours import Kernel, Neighbours, covariance
+from budsim.core.predictors.likeness import Kernel, covariance
+from budsim.core.predictors.neighbours import Neighbours
 
 REWEIGHED: Final = 2  # times that the noise of runs far from what their neighbours tell is widened
 SOFT: Final = 1.5  # standard deviations from where on it is

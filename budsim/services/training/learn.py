@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from budsim.core.engines.candidates import BoolArray, FloatArray, IntArray
-from budsim.core.predictors.neighbours import COLUMNS, Neighbours
+from budsim.core.predictors.likeness import COLUMNS
+from budsim.core.predictors.neighbours import Neighbours
 from budsim.services.training.boost import Sample, grown, told
 from budsim.services.training.krige import Kriged, kriged
 from budsim.services.training.rows import Analysed, Table

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from budsim.core.predictors.neighbours import Kernel
+from budsim.core.predictors.likeness import Kernel
 from budsim.services.training.boost import Trees
 
 TARGETS: Final = ("ttft", "tpot")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from budsim.core.predictors.features import FEATURES
-from budsim.core.predictors.neighbours import COLUMNS, SHARED, Kernel, Neighbours, identity
+from budsim.core.predictors.likeness import COLUMNS, SHARED, Kernel, covariance, identity
+from budsim.core.predictors.neighbours import Neighbours
 from budsim.core.predictors.widths import Widths
 
 KERNEL = Kernel(shared=dict.fromkeys(SHARED, 0.01), local=0.02, noise=0.001, far=(2.0,) * 9, near=(0.5,) * 9, release=3.0)
@@ -51,14 +52,48 @@ def test_nothing_is_told_of_another_engine_on_another_device_with_another_model(
     assert one_run(weight=100.0).told(far)[0][0] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_candidates_are_told_the_same_alone_as_together():
-    runs = np.concatenate([features(users_per_rank=each, tensor_parallel=split)[:, COLUMNS] for each in (1.0, 3.0) for split in (0.0, 1.4)])
-    near = Neighbours(kernel=replace(KERNEL, release=5.0), points=runs, weights=np.array([1.0, -2.0, 0.5, 3.0]))
-    asked = np.concatenate([features(users_per_rank=each, tensor_parallel=split) for split in (0.7, 0.0) for each in (4.0, 1.0, 2.0)])
-    together = near.told(asked)
-    alone = [near.told(asked[index : index + 1]) for index in range(len(asked))]
-    assert together[0] == pytest.approx([mean[0] for mean, _ in alone])
-    assert together[1] == pytest.approx([nearness[0] for _, nearness in alone])
+def many_runs() -> Neighbours:
+    """Return 200 runs of few layouts, users and models, some of them twice, with weights of both signs."""
+    drawn = np.random.default_rng(1)
+    runs = np.concatenate([drawn_features(drawn) for _ in range(200)])[:, COLUMNS]
+    return Neighbours(kernel=replace(KERNEL, far=(2.0, 1.5, 3.0) * 3), points=runs, weights=drawn.normal(size=200))
+
+
+def drawn_features(drawn: np.random.Generator) -> np.ndarray:
+    """Return one run or candidate, of the same few models and versions as all others."""
+    return features(
+        users_per_rank=drawn.choice([0.0, 1.4, 2.8, 4.2]),
+        output_tokens=drawn.choice([5.0, 6.0]),
+        tensor_parallel=drawn.choice([0.0, 0.7, 1.4]),
+        weight_bits=drawn.choice([8.0, 16.0]) / 8.0,
+        layers=drawn.choice([3.5, 3.7]),
+        engine_version=drawn.choice([11.0, 12.0, np.nan]),
+    )
+
+
+def test_what_many_runs_tell_is_the_sum_over_all_of_them_and_the_nearest_is_the_most_like_of_all():
+    near, drawn = many_runs(), np.random.default_rng(2)
+    asked = np.concatenate([drawn_features(drawn) for _ in range(100)])
+    mean, nearness = near.told(asked)
+    common = covariance(asked[:, COLUMNS], near.points, near.kernel)
+    assert mean == pytest.approx(common @ near.weights, rel=1e-6, abs=1e-6)  # less what is next to unrelated
+    assert nearness == pytest.approx(common.max(axis=1) / near.kernel.variance)
+
+
+def test_candidates_are_told_the_same_to_the_bit_in_any_batch():
+    near, drawn = many_runs(), np.random.default_rng(3)
+    asked = np.concatenate([drawn_features(drawn) for _ in range(300)])
+    together = np.stack(near.told(asked))
+    for _ in range(40):
+        some = drawn.permutation(len(asked))[: drawn.integers(1, 60)]
+        told = np.stack(replace(near).told(asked[some]))  # a copy remembers nothing of the batch before
+        assert told.tobytes() == together[:, some].tobytes()
+
+
+def test_runs_that_tell_too_little_count_as_none():
+    mean, nearness = one_run().told(features(tensor_parallel=6.6))  # exp(−½·(6.6/2)²) = 0.0043 of the variance, less than 1 %
+    assert mean[0] > 0.0
+    assert nearness[0] == 0.0
 
 
 def test_widths_between_knots_lie_on_a_line_and_beyond_them_stay():

@@ -10,7 +10,7 @@ from budsim.core.errors import InvalidInput
 from budsim.core.latency.constants import shipped_constants
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.predictors.heuristic import HeuristicPredictor
-from budsim.core.predictors.neighbours import COLUMNS
+from budsim.core.predictors.likeness import COLUMNS
 from budsim.services.accuracy.capacity import MemoryOfWhatRan
 from budsim.services.training.folds import Split, folds, held_out
 from budsim.services.training.intervals import predicted_s, widths_of
