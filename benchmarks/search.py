@@ -121,10 +121,10 @@ def _exact_share(rows: Sequence[Compared]) -> float:
     return round(sum(row.regret == 0.0 and row.shortfall == 0.0 for row in rows) / max(1, len(rows)), 4)
 
 
-def one_part(predictor: Predictor, memory: AnalyticMemory) -> dict[str, float]:
+def one_part(predictor: Predictor, physics: Predictor, memory: AnalyticMemory) -> dict[str, float]:
     """Return how long a part takes in the way that suits it, warm: of three runs the shortest."""
     tasks = list(generated_tasks(TIMED_PARTS, seed=SEED + 1, method=predictor.method))
-    least = [min(timed(lambda task=task: find(task, predictor, memory))[1] for _ in range(3)) for task in tasks]
+    least = [min(timed(lambda task=task: find(task, predictor, memory, physics=physics))[1] for _ in range(3)) for task in tasks]
     return {
         "parts": len(least),
         "ms_median": round(statistics.median(least), 1),
@@ -178,7 +178,7 @@ def measured(parts: int, predictors: Mapping[Method, Predictor], memory: Analyti
     for method, predictor in predictors.items():
         found[method.value] = {
             "genetic_against_exhaustive": regrets(max(1, parts // SHARES[method]), predictor, memory),
-            "one_part": one_part(predictor, memory),
+            "one_part": one_part(predictor, predictors[Method.HEURISTIC], memory),
             "same_seed_same_bytes": is_repeatable(predictor, memory),
         }
     found["one_request"] = [_asked(method) for method in predictors]

@@ -40,7 +40,7 @@ def proposed(part, predictor, memory):
     task = narrow(part, (), memory, now_s=0.0)
     if isinstance(task, PartResult):
         return ()
-    result = find(task, predictor, memory)
+    result = find(task, predictor, memory, physics=predictor)
     changes = changes_for(task, result, predictor, memory)
     assert not changes or falls_short(part, result)
     return changes

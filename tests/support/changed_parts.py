@@ -48,5 +48,5 @@ def answers(part: Part, predictor: Predictor, memory: MemoryModel) -> bool:
     task = narrow(part, (), memory, now_s=0.0)
     if isinstance(task, PartResult):
         return False
-    best = find(task, predictor, memory).configurations[:1]
+    best = find(task, predictor, memory, physics=predictor).configurations[:1]
     return bool(best) and satisfies(part, best[0])

@@ -78,9 +78,9 @@ def proposed(part: Part, found: Judged, predictor: Predictor) -> PartResult:
     if not len(found.candidates):
         return _overloaded(part)
     everything = order(found.fitness, found.candidates, throughput_per_user=found.predictions.throughput_per_user)
-    ranked = _carriers(everything, found.fitness)
+    ranked = carriers(everything, found.fitness)
     best = different(ranked, found, limit=part.settings.top_k)
-    points = list(dict.fromkeys((*_front(ranked, found), *_beside_others(everything, found.fitness))))
+    points = list(dict.fromkeys((*front_of(ranked, found, limit=MAX_PARETO), *_beside_others(everything, found.fitness))))
     told = {index: configuration(part, found, index) for index in dict.fromkeys((*best, *points))}
     return PartResult(
         part_id=part.part_id,
@@ -92,7 +92,7 @@ def proposed(part: Part, found: Judged, predictor: Predictor) -> PartResult:
     )
 
 
-def _carriers(ranked: IntArray, fitness: Fitness) -> IntArray:
+def carriers(ranked: IntArray, fitness: Fitness) -> IntArray:
     """Return those that carry the target; when none does, all: ranking tells how far they reach."""
     carriers = ranked[fitness.uncarried[ranked] == 0.0]
     return carriers if len(carriers) else ranked
@@ -104,12 +104,13 @@ def _beside_others(ranked: IntArray, fitness: Fitness) -> list[int]:
     return [int(within[0])] if len(within) and fitness.uncarried[within[0]] > 0.0 else []
 
 
-def _front(ranked: IntArray, found: Judged) -> list[int]:
+def front_of(ranked: IntArray, found: Judged, *, limit: int) -> list[int]:
+    """Return which of the ranked are undominated in cost, E2E latency and throughput, at most so many."""
     points = front(
         cost=found.fitness.cost_per_million_tokens[ranked],
         e2e_s=found.predictions.e2e_s[ranked],
         throughput_per_user=found.predictions.throughput_per_user[ranked],
-        limit=MAX_PARETO,
+        limit=limit,
     )
     return [int(index) for index in ranked[points]]
 

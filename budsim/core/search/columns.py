@@ -1,18 +1,20 @@
 """Rows of tables of columns."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from budsim.core.engines.candidates import BoolArray, Candidates, IntArray
+from budsim.core.engines.candidates import BoolArray, Candidates, FloatArray, IntArray
 from budsim.core.memory.plan import MemoryPlan
 from budsim.core.predictors.protocol import Interval, Predictions
 from budsim.core.search.fitness import Fitness
 
 LONGEST_S: Final = 365 * 86_400.0  # a request that takes longer is as good as never answered [s]
+MEANS: Final = ("ttft_s", "tpot_s", "e2e_s", "throughput_per_user")
+RANGES: Final = ("ttft_interval_s", "throughput_interval", "e2e_interval_s")
 
 Table = TypeVar("Table", Candidates, MemoryPlan, Predictions, Interval, Fitness)
 
@@ -51,10 +53,23 @@ def finite(predictions: Predictions) -> BoolArray:
 
     An overloaded queue has no finite latency, and JSON has no infinity; a device sent with next to no bandwidth never finishes.
     """
-    intervals = (predictions.ttft_interval_s, predictions.throughput_interval, predictions.e2e_interval_s)
-    figures = [predictions.ttft_s, predictions.tpot_s, predictions.e2e_s, predictions.throughput_per_user]
-    figures += [quantile for interval in intervals for quantile in (interval.low, interval.high)]
     positive: BoolArray = (
         (predictions.e2e_s > 0.0) & (predictions.e2e_interval_s.high < LONGEST_S) & (predictions.throughput_per_user > 0.0)
     )
-    return positive & np.isfinite(np.stack(figures)).all(axis=0)
+    return positive & np.isfinite(figures_of(predictions)).all(axis=0)
+
+
+def figures_of(predictions: Predictions) -> FloatArray:
+    """Return what a verdict is made of: the means of `MEANS` and, in pairs, the quantiles of `RANGES`, one a row, shape (10, n)."""
+    intervals = [getattr(predictions, name) for name in RANGES]
+    quantiles = [quantile for interval in intervals for quantile in (interval.low, interval.high)]
+    return np.stack([*(getattr(predictions, name) for name in MEANS), *quantiles])
+
+
+def with_figures(predictions: Predictions, figures: FloatArray) -> Predictions:
+    """Return predictions with other figures, shape (10, n), in the order of `figures_of`."""
+    means = dict(zip(MEANS, figures, strict=False))
+    lows, highs = figures[len(MEANS) :: 2], figures[len(MEANS) + 1 :: 2]
+    ranges = {name: Interval(low=low, high=high) for name, low, high in zip(RANGES, lows, highs, strict=True)}
+    changed: dict[str, Any] = {**means, **ranges}
+    return replace(predictions, **changed)

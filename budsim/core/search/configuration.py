@@ -1,6 +1,7 @@
 """A judged candidate as a value: its identity, figures and memory."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from math import floor
 from typing import Final
@@ -8,11 +9,11 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from budsim.core.engines.candidates import Candidate, Candidates
+from budsim.core.engines.candidates import Candidate, Candidates, IntArray
 from budsim.core.hardware.visible import visible_share
 from budsim.core.memory.plan import MemoryPlan
 from budsim.core.predictors.protocol import BOUND_CODES, Interval, Predictions
-from budsim.core.search.columns import take
+from budsim.core.search.columns import joined, take
 from budsim.core.search.fitness import Fitness, slo_probability
 from budsim.core.search.part import BoundShare, Configuration, MemoryBreakdown, Part, Range
 
@@ -31,6 +32,16 @@ class Judged:
     plan: MemoryPlan
     predictions: Predictions
     fitness: Fitness
+
+
+def together(found: Sequence[Judged], where: IntArray) -> Judged:
+    """Return all rows, one table below the other, in the order of these indices."""
+    return Judged(
+        candidates=joined([each.candidates for each in found]).take(where),
+        plan=take(joined([each.plan for each in found]), where),
+        predictions=take(joined([each.predictions for each in found]), where),
+        fitness=take(joined([each.fitness for each in found]), where),
+    )
 
 
 def config_id(part_id: str, candidate: Candidate) -> str:

@@ -10,9 +10,9 @@ from budsim.core.memory.plan import MemoryModel
 from budsim.core.predictors.protocol import Predictor
 from budsim.core.search.batch import admitted, one_batch, refusal
 from budsim.core.search.genome import space_of
-from budsim.core.search.part import Algorithm, PartResult, SearchTask
+from budsim.core.search.part import PartResult, SearchTask, Way
 
-SEARCH_NAME: Final = Algorithm.DIRECT.value
+SEARCH_NAME: Final = Way.DIRECT.value
 
 
 def direct_search(task: SearchTask, predictor: Predictor, memory: MemoryModel) -> PartResult:

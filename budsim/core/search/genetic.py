@@ -20,10 +20,10 @@ from budsim.core.search.direct import direct_search
 from budsim.core.search.genome import GENES, Space, space_of
 from budsim.core.search.infeasible import no_layout
 from budsim.core.search.neighbours import neighbours
-from budsim.core.search.part import Algorithm, PartResult, PartStatus, SearchSettings, SearchTask
+from budsim.core.search.part import PartResult, PartStatus, SearchSettings, SearchTask, Way
 from budsim.core.search.population import Archive, Genome
 
-SEARCH_NAME: Final = Algorithm.GENETIC.value
+SEARCH_NAME: Final = Way.GENETIC.value
 WEIGHTS: Final = (-1.0, -1.0, 1.0)  # LLD 6.2: less shortfall from the SLOs, less cost, more throughput per user
 NEIGHBOUR_SHARE: Final = 0.75  # of a generation's children that are neighbours of the best layouts' best: what is found is locally best
 SCOUTS: Final = 24  # candidates looked at for each of the first population: a batch of hundreds takes hardly longer than one of fifty

@@ -15,11 +15,20 @@ from budsim.core.workload import Workload
 
 
 class Algorithm(StrEnum):
-    """Ways through the candidate space."""
+    """What a request may ask for."""
 
-    AUTO = "auto"  # direct for the heuristic; for the regressor exhaustive, or genetic where the space is large
+    AUTO = "auto"  # direct for the heuristic; for the regressor exhaustive, narrowed or genetic, the larger the space
     DIRECT = "direct"
     EXHAUSTIVE = "exhaustive"
+    GENETIC = "genetic"
+
+
+class Way(StrEnum):
+    """Ways through the candidate space."""
+
+    DIRECT = "direct"
+    EXHAUSTIVE = "exhaustive"
+    NARROWED = "narrowed"
     GENETIC = "genetic"
 
 
@@ -238,7 +247,7 @@ class PartResult:
         reason: Why nothing was found.
         remedy: The smallest change that would make it fit.
         method: The method that answered, which may differ from the one asked for.
-        search: Name of the search used: direct, exhaustive, genetic.
+        search: Name of the search used: direct, exhaustive, narrowed, genetic.
         changes: What would make it meet its target and SLOs, where it does not; the least change of each kind.
         beside: What the other model set predicts of these configurations, where both are to be compared.
         evaluations: Candidates that were predicted.

@@ -9,8 +9,7 @@ from budsim.core.engines.candidates import IntArray
 from budsim.core.memory.plan import MemoryModel
 from budsim.core.predictors.protocol import Predictor
 from budsim.core.search.batch import Admitted, admitted, judged
-from budsim.core.search.columns import joined, take
-from budsim.core.search.configuration import Judged
+from budsim.core.search.configuration import Judged, together
 from budsim.core.search.genome import Gene, Space
 from budsim.core.search.part import SearchTask
 
@@ -82,14 +81,8 @@ class Archive:
         """Return all that was judged, in the order in which the whole space is enumerated, None when nothing could be."""
         if not self._found:
             return None
-        tables = [found for _, found in self._found]
         where = self.space.in_order(np.vstack([genomes for genomes, _ in self._found]))
-        return Judged(
-            candidates=joined([table.candidates for table in tables]).take(where),
-            plan=take(joined([table.plan for table in tables]), where),
-            predictions=take(joined([table.predictions for table in tables]), where),
-            fitness=take(joined([table.fitness for table in tables]), where),
-        )
+        return together([found for _, found in self._found], where)
 
 
 def _unfit(batch: Admitted) -> list[Values]:

@@ -25,7 +25,7 @@ def search(task: SearchTask, predictors: Predictors, memory: MemoryModel, *, wat
     """
     choice = choose(task.part, predictors)
     predictor = remembered(choice.predictor)
-    result = find(task, predictor, memory, watch=watch)
+    result = find(task, predictor, memory, physics=predictors.heuristic, watch=watch)
     beside = predictions_beside(task.part, result, choice.beside) if choice.beside else ()
     changes = changes_for(task, result, predictor, memory)
     return replace(result, method_note=choice.note, beside=beside, changes=changes)

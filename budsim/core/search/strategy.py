@@ -9,40 +9,56 @@ from budsim.core.search.direct import direct_search
 from budsim.core.search.exhaustive import exhaustive_search
 from budsim.core.search.genetic import Watch, genetic_search
 from budsim.core.search.genome import space_of
-from budsim.core.search.part import Algorithm, PartResult, SearchTask
+from budsim.core.search.narrowed import narrowed_search
+from budsim.core.search.part import Algorithm, PartResult, SearchTask, Way
 
 # Candidates that one batch judges in 0.2 s on one core, by benchmarks/results/search.json
 LARGEST_BATCH: Final[Mapping[Method, int]] = {Method.HEURISTIC: 60_000, Method.REGRESSOR: 10_000}
+WHOLE: Final = 1_000  # candidates up to which narrowing first saves a trained model next to nothing
+LARGEST_NARROWED: Final = 60_000  # candidates that physics judges in 0.1 s on one core
 
 
-def find(task: SearchTask, predictor: Predictor, memory: MemoryModel, *, watch: Watch | None = None) -> PartResult:
+def find(task: SearchTask, predictor: Predictor, memory: MemoryModel, *, physics: Predictor, watch: Watch | None = None) -> PartResult:
     """Return the best configurations of a part, found in the way that suits its space.
 
     Args:
         task: The part, its layouts, and the blacklist entries that concern it.
         predictor: Says how fast a candidate is.
         memory: Says what fits.
+        physics: Says the same at once, and nearly as well.
         watch: Who looks on, where the search has generations.
     """
-    match algorithm_for(task, predictor.method):
-        case Algorithm.GENETIC:
+    match way_for(task, predictor.method):
+        case Way.GENETIC:
             return genetic_search(task, predictor, memory, watch=watch)
-        case Algorithm.EXHAUSTIVE:
+        case Way.EXHAUSTIVE:
             return exhaustive_search(task, predictor, memory)
-        case Algorithm.DIRECT | Algorithm.AUTO:
+        case Way.NARROWED:
+            return narrowed_search(task, predictor, memory, physics=physics)
+        case Way.DIRECT:
             return direct_search(task, predictor, memory)
 
 
-def algorithm_for(task: SearchTask, method: Method) -> Algorithm:
-    """Return the way that is taken: what is asked for, but no enumeration of a space that is too large for one batch.
+def way_for(task: SearchTask, method: Method) -> Way:
+    """Return the way that is taken: what is asked for, but no enumeration of a space that is too large for it.
 
     Source:
         LLD 6.1: all engine parameters with the regressor, quick estimates with the heuristic.
     """
-    asked = task.part.settings.algorithm
-    if asked is Algorithm.AUTO and method is Method.HEURISTIC:
-        return Algorithm.DIRECT
-    if asked in (Algorithm.AUTO, Algorithm.EXHAUSTIVE):
-        size = space_of(task.part, task.layouts).upper_size
-        return Algorithm.EXHAUSTIVE if size <= LARGEST_BATCH[method] else Algorithm.GENETIC
-    return asked
+    match task.part.settings.algorithm:
+        case Algorithm.GENETIC:
+            return Way.GENETIC
+        case Algorithm.DIRECT:
+            return Way.DIRECT
+        case Algorithm.EXHAUSTIVE:
+            return _by_size(task, whole=LARGEST_BATCH[method])
+        case Algorithm.AUTO:
+            return Way.DIRECT if method is Method.HEURISTIC else _by_size(task, whole=WHOLE)
+
+
+def _by_size(task: SearchTask, *, whole: int) -> Way:
+    """Return how a space is searched of which so many candidates are enumerated."""
+    size = space_of(task.part, task.layouts).upper_size
+    if size <= whole:
+        return Way.EXHAUSTIVE
+    return Way.NARROWED if size <= LARGEST_NARROWED else Way.GENETIC

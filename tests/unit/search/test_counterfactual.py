@@ -43,7 +43,7 @@ def part_of(*, concurrency=64, slo=None, memory_gb=80, nodes=(1,), rate=None):
 def changes_of(part, *entries, predictor=None):
     predictor, task = predictor or FakePredictor(), narrow(part, entries, FakeMemory(), now_s=0.0)
     assert isinstance(task, SearchTask)
-    result = find(task, predictor, FakeMemory())
+    result = find(task, predictor, FakeMemory(), physics=predictor)
     return {change.kind: change for change in changes_for(task, result, predictor, FakeMemory())}
 
 

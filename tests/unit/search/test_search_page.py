@@ -6,7 +6,7 @@ import re
 import pytest
 
 from benchmarks.search_page import DECISIONS, FIGURES, PAGE, RESULTS, SPACE, block_of, decision_lines, figure_lines, space_lines
-from budsim.core.search.part import Algorithm
+from budsim.core.search.part import Algorithm, Way
 from budsim.core.search.strategy import LARGEST_BATCH
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -24,6 +24,6 @@ def test_the_figures_on_the_page_are_those_measured(block, file, lines):
 
 
 def test_every_way_through_a_space_is_explained():
-    assert set(re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)) == {each.value for each in Algorithm} - {"auto"}
+    assert set(re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)) == {each.value for each in Way}
     assert all(f"`{each}`" in TEXT for each in Algorithm)
     assert LARGEST_BATCH
