@@ -14,13 +14,14 @@ from budsim.adapters.wire.requests import Caller, request_from_event
 from budsim.app import create_models, part_search, request_defaults, split_policy
 from budsim.cli.ask import File, read_body, read_clusters, show_answer
 from budsim.cli.output import AsJson, print_json, wide_console
+from budsim.cli.parts_bar import parts_bar
 from budsim.cli.sweep import draw, sweep_json, sweep_plan, sweep_table
 from budsim.config import Settings, load_settings
 from budsim.core.errors import InvalidInput
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.services.ports import StoredCluster
 from budsim.services.request import SimulationRequest
-from budsim.services.simulate import planned_request, simulate_request
+from budsim.services.simulate import PartCompute, planned_request, simulate_request
 from budsim.services.sweep import Sweep, SweepCompute, SweepPlan, sweep
 from topics.clusters import ClusterUpdated
 from topics.recommendations import RecommendationMade
@@ -65,15 +66,15 @@ def _show_sweep(found: Sweep, plot: Path | None, *, as_json: bool) -> None:
 async def answer_here(settings: Settings, event: SimulationRequested, topologies: list[ClusterUpdated]) -> RecommendationMade:
     """Return the answer of the services run in-process."""
     now_s = SystemClock().now_s()
-    recommendation = await simulate_request(
-        _request(settings, event),
-        models=create_models(settings),
-        clusters=_stored(topologies, now_s),
-        policy=split_policy(settings),
-        memory=AnalyticMemory(),
-        compute=part_search(settings),
-        now_s=now_s,
-    )
+    with parts_bar() as tell:
+        recommendation = await simulate_request(
+            _request(settings, event),
+            models=create_models(settings),
+            clusters=_stored(topologies, now_s),
+            policy=split_policy(settings),
+            compute=PartCompute(memory=AnalyticMemory(), search=part_search(settings), tell=tell),
+            now_s=now_s,
+        )
     return recommendation_event(recommendation)
 
 

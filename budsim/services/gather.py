@@ -8,6 +8,7 @@ from budsim.core.errors import BudSimError, MessageTooLarge, SimulationTimedOut
 from budsim.core.ranking.rank import Findings, recommend
 from budsim.core.ranking.recommendation import Completion, Failure, Recommendation
 from budsim.core.ranking.shorten import shortened
+from budsim.core.ranking.so_far import best_so_far
 from budsim.core.search.blacklist import without_barred
 from budsim.core.search.part import PartResult
 from budsim.services.plan import FailurePorts, end_failed, failure_of
@@ -67,14 +68,15 @@ class Gatherer:
         await self._outbox.publish(str(workflow_id))
 
     async def _report(self, workflow: WorkflowTransaction, done: int, total: int) -> None:
-        """Write RUNNING whenever a commit crosses 25, 50 or 75 %."""
+        """Write RUNNING, with the best that was found by then, whenever a commit crosses 25, 50 or 75 %."""
         before, now = 100 * (done - 1) // total, 100 * done // total
         if before // QUARTER_PERCENT < now // QUARTER_PERCENT and done < total:
+            found = best_so_far(await workflow.leaders(), workflow.request.workload)
             await workflow.progress(
                 StepProgress(
                     event="performance_estimation",
                     title="Performance estimation",
-                    message=f"{done} of {total} parts are judged",
+                    message="; ".join(filter(None, (f"{done} of {total} parts are judged", found))),
                     status="RUNNING",
                     percent=now,
                 )

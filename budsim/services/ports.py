@@ -10,6 +10,7 @@ from uuid import UUID
 from budsim.core.hardware.spec import Cluster
 from budsim.core.model.spec import ModelSpec
 from budsim.core.ranking.recommendation import Recommendation, Rejection
+from budsim.core.ranking.so_far import Leader
 from budsim.core.search.part import Blacklist, BlacklistEntry, Part, PartResult, SearchTask
 from budsim.services.request import SimulationRequest
 
@@ -78,6 +79,19 @@ class StoredPart:
 
     part: Part
     result: PartResult | None
+
+
+def leader_of(stored: StoredPart) -> Leader | None:
+    """Return the first configuration of a part, None while it has none."""
+    if stored.result is None or not stored.result.configurations:
+        return None
+    return Leader(
+        cluster_id=stored.part.group.cluster_id,
+        device_name=stored.part.group.device_name,
+        engine=stored.part.engine.kind.value,
+        is_written_off=stored.part.price.is_written_off,
+        configuration=stored.result.configurations[0],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +244,10 @@ class WorkflowTransaction(Protocol):
 
     async def parts(self) -> Sequence[StoredPart]:
         """Return all parts with their results."""
+        ...
+
+    async def leaders(self) -> Sequence[Leader]:
+        """Return the first configuration of every part that has one."""
         ...
 
     async def progress(self, step: StepProgress) -> None:

@@ -10,7 +10,9 @@ from sqlalchemy import Row, Table, Text, bindparam, cast, func, insert, select, 
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from budsim.core.hardware.pricing import PURCHASE
 from budsim.core.ranking.recommendation import Recommendation
+from budsim.core.ranking.so_far import Leader
 from budsim.core.search.part import Blacklist, Part, PartResult
 from budsim.services.cancel import cancellation, cancelled_answer
 from budsim.services.causation import following
@@ -19,7 +21,7 @@ from budsim.services.request import SimulationRequest
 from budsim.storage.blacklist import read_blacklists
 from budsim.storage.results import insert_results
 from budsim.storage.schema import OutboxRow, PartRow, WorkflowRow, table_of
-from budsim.storage.values import NOTES, PART, PART_RESULT, RECOMMENDATION, REQUEST, json_text, jsonb, outbox_values
+from budsim.storage.values import CONFIGURATION, NOTES, PART, PART_RESULT, RECOMMENDATION, REQUEST, json_text, jsonb, outbox_values
 
 CHANNEL: Final = "budsim_workflow"
 _WORKFLOWS: Final[Table] = table_of(WorkflowRow)
@@ -49,6 +51,14 @@ _RECORD: Final = (
 _ALL_PARTS: Final = (
     select(cast(_PARTS.c.part, Text), cast(_PARTS.c.result, Text)).where(_PARTS.c.workflow_id == bindparam("owner")).order_by(_PARTS.c.id)
 )
+_FIRST: Final = _PARTS.c.result["configurations"][0]
+_LEADERS: Final = select(
+    _PARTS.c.cluster_id,
+    _PARTS.c.engine,
+    _PARTS.c.part["group"]["device_name"].astext.label("device_name"),
+    (_PARTS.c.part["price"]["source"].astext == PURCHASE).label("is_written_off"),
+    cast(_FIRST, Text).label("first"),
+).where(_PARTS.c.workflow_id == bindparam("owner"), _FIRST.is_not(None))
 _ADD_PART: Final = insert(_PARTS).values(
     {
         **{name: bindparam(name) for name in ("id", "workflow_id", "key", "cluster_id", "device_type", "engine")},
@@ -128,6 +138,20 @@ class LockedWorkflow:
         rows = await self._session.execute(_ALL_PARTS, {"owner": self._id})
         return [
             StoredPart(part=PART.validate_json(part), result=PART_RESULT.validate_json(result) if result else None) for part, result in rows
+        ]
+
+    async def leaders(self) -> Sequence[Leader]:
+        """Return the first configuration of every part that has one; of the rest of the results nothing is read."""
+        rows = await self._session.execute(_LEADERS, {"owner": self._id})
+        return [
+            Leader(
+                cluster_id=row.cluster_id,
+                device_name=row.device_name,
+                engine=row.engine,
+                is_written_off=row.is_written_off,
+                configuration=CONFIGURATION.validate_json(row.first),
+            )
+            for row in rows
         ]
 
     async def progress(self, step: StepProgress) -> None:

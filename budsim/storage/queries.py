@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Integer, cast, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from budsim.core.ranking.recommendation import Recommendation
@@ -59,7 +59,7 @@ class WorkflowFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestConfiguration:
-    """The first choice of one workflow on one cluster, for a person to read."""
+    """A configuration that one workflow would deploy on one cluster, for a person to read."""
 
     workflow_id: UUID
     cluster_id: str
@@ -144,9 +144,16 @@ class WorkflowQueries:
         return [WorkflowSummary(**_summary_fields(row)) for row in rows], total
 
     async def best_of(self, workflow_ids: Sequence[UUID]) -> list[BestConfiguration]:
-        """Return the first choice on each cluster of these workflows, best cluster first."""
-        first = (SimulationResultRow.workflow_id.in_(workflow_ids), SimulationResultRow.rank == 0)
-        query = select(SimulationResultRow).where(*first).order_by(SimulationResultRow.workflow_id, SimulationResultRow.cluster_rank)
+        """Return what each cluster of these workflows deploys, best cluster first: one configuration, or several beside each other."""
+        row = SimulationResultRow
+        cluster = WorkflowRow.result["clusters"].op("->")(row.cluster_rank)
+        together = func.coalesce(cast(cluster.op("->>")("together"), Integer), 1)
+        query = (
+            select(row)
+            .join(WorkflowRow, WorkflowRow.id == row.workflow_id)
+            .where(row.workflow_id.in_(workflow_ids), row.rank < together)
+            .order_by(row.workflow_id, row.cluster_rank, row.rank)
+        )
         async with transaction(self._sessions) as session:
             return [_best(row) for row in await session.scalars(query)]
 

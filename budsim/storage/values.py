@@ -9,13 +9,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from budsim.core.hardware.spec import Cluster
 from budsim.core.ranking.recommendation import Recommendation
-from budsim.core.search.part import BlacklistEntry, Part, PartResult
+from budsim.core.search.part import BlacklistEntry, Configuration, Part, PartResult
 from budsim.services.ports import OutgoingMessage, PlanNotes
 from budsim.services.request import SimulationRequest
 from budsim.storage.schema import OutboxRow
 
 T = TypeVar("T")
 PART: Final = TypeAdapter(Part)
+CONFIGURATION: Final = TypeAdapter(Configuration)
 PART_RESULT: Final = TypeAdapter(PartResult)
 REQUEST: Final = TypeAdapter(SimulationRequest)
 RECOMMENDATION: Final = TypeAdapter(Recommendation)

@@ -9,6 +9,7 @@ from uuid import UUID
 from budsim.core.errors import ModelNotFound, Unavailable
 from budsim.core.model.spec import ModelSpec
 from budsim.core.ranking.recommendation import Failure, Recommendation
+from budsim.core.ranking.so_far import Leader
 from budsim.core.search.part import Blacklist, Part, PartResult, SearchTask
 from budsim.services.ports import (
     OutgoingMessage,
@@ -19,6 +20,7 @@ from budsim.services.ports import (
     StoredCluster,
     StoredPart,
     WorkflowStatus,
+    leader_of,
 )
 from budsim.services.request import SimulationRequest
 from tests.support.search_fakes import make_model
@@ -81,6 +83,9 @@ class FakeTransaction:
 
     async def parts(self) -> Sequence[StoredPart]:
         return list(self._workflow.parts.values())
+
+    async def leaders(self) -> Sequence[Leader]:
+        return [leader for stored in self._workflow.parts.values() if (leader := leader_of(stored)) is not None]
 
     async def progress(self, step: StepProgress) -> None:
         self._workflow.steps.append(step)

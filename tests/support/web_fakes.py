@@ -356,18 +356,19 @@ def _wanted(view: WorkflowView, wanted: WorkflowFilter) -> bool:
 
 def _best(workflow_id: UUID, answer: Recommendation) -> Iterator[BestConfiguration]:
     for cluster in answer.clusters:
-        found = cluster.best.configuration
-        yield BestConfiguration(
-            workflow_id=workflow_id,
-            cluster_id=cluster.cluster_id,
-            engine=cluster.best.part.engine.kind.value,
-            device_name=cluster.best.part.group.device_name,
-            tensor_parallel=found.candidate.tensor_parallel,
-            pipeline_parallel=found.candidate.pipeline_parallel,
-            replicas=cluster.best.replicas,
-            ttft_s=found.ttft_s,
-            throughput_per_user=found.throughput_per_user,
-            cost_per_million_tokens=found.cost_per_million_tokens,
-            meets_slo=found.meets_slo,
-            is_blacklisted=False,
-        )
+        for ranked in cluster.deployed:
+            found = ranked.configuration
+            yield BestConfiguration(
+                workflow_id=workflow_id,
+                cluster_id=cluster.cluster_id,
+                engine=ranked.part.engine.kind.value,
+                device_name=ranked.part.group.device_name,
+                tensor_parallel=found.candidate.tensor_parallel,
+                pipeline_parallel=found.candidate.pipeline_parallel,
+                replicas=ranked.replicas,
+                ttft_s=found.ttft_s,
+                throughput_per_user=found.throughput_per_user,
+                cost_per_million_tokens=found.cost_per_million_tokens,
+                meets_slo=found.meets_slo,
+                is_blacklisted=False,
+            )

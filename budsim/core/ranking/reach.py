@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from budsim.core.hardware.topology import max_replicas
 from budsim.core.ranking.cluster import as_recommendation, offer
 from budsim.core.ranking.deployment import Deployment
+from budsim.core.ranking.explain import behind
+from budsim.core.ranking.explanation import Explanation
 from budsim.core.ranking.recommendation import ClusterRecommendation, Recommendation
 from budsim.core.search.blacklist import without_barred
 from budsim.core.search.fitness import OrderKey
@@ -33,8 +36,14 @@ class Wish:
 def reaching(found: Recommendation, wish: Wish) -> tuple[ClusterRecommendation, ...]:
     """Return the clusters that carry the users, best first, their replicas placed anew on the nodes the answer stood on."""
     again = (_again(cluster, wish) for cluster in found.clusters)
-    kept = [cluster for cluster in again if cluster is not None]
-    return tuple(sorted(kept, key=_cluster_key))
+    kept = sorted((cluster for cluster in again if cluster is not None), key=_cluster_key)
+    return (*kept[:1], *(_behind(front, cluster) for front, cluster in pairwise(kept)))
+
+
+def _behind(front: ClusterRecommendation, cluster: ClusterRecommendation) -> ClusterRecommendation:
+    """Return a cluster with why it stands behind the one before it."""
+    why = behind(Deployment(members=front.deployed), Deployment(members=cluster.deployed), slo=cluster.best.part.slo)
+    return replace(cluster, explained=replace(cluster.explained or Explanation(), behind=why))
 
 
 def keys_of(found: Recommendation) -> tuple[str, ...]:

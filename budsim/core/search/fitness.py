@@ -135,14 +135,19 @@ def order_key(configuration: Configuration, part: Part) -> OrderKey:
     Between parts, a device whose hourly price nobody knows comes after those that have one: its written-off purchase holds neither power
     nor housing, and would look several times cheaper than any price asked for the same device.
     """
-    target = part.workload.target_concurrency(configuration.e2e_s)
+    return order_key_of(configuration, part.workload, is_written_off=part.price.is_written_off)
+
+
+def order_key_of(configuration: Configuration, workload: Workload, *, is_written_off: bool) -> OrderKey:
+    """Return the `order_key` of a configuration of a part with this load, of devices with or without an hourly price."""
+    target = workload.target_concurrency(configuration.e2e_s)
     carried = configuration.replicas * configuration.candidate.concurrency
     return (
         carried < target,
         not configuration.meets_slo,
         max(0.0, 1.0 - carried / target),
         configuration.error_rate,
-        part.price.is_written_off,
+        is_written_off,
         configuration.cost_per_million_tokens,
         -configuration.throughput_per_user,
     )

@@ -1,5 +1,6 @@
 """Reads for the web view."""
 
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -33,6 +34,26 @@ async def test_one_workflow_is_shown_with_its_answer_and_an_unknown_one_is_none(
     assert (view.status, view.model, view.parts_total, view.result) == (WorkflowStatus.COMPLETED, "org/model-8b", 1, answer)
     assert view.finished_s >= view.created_s
     assert await queries.one(uuid4()) is None
+
+
+async def test_what_is_deployed_together_is_shown_together_in_the_order_of_the_answer(queries, workflows):
+    request = make_request()
+    parts = parts_of(request.workflow_id, "c1", "c2")
+    answer = answer_of(request, parts)
+    answer = replace(answer, clusters=(replace(answer.clusters[0], together=2), answer.clusters[1]))
+    assert all(len(cluster.configurations) > 1 for cluster in answer.clusters)
+    await workflows.insert_if_absent(request)
+    async with workflows.locked(request.workflow_id) as workflow:
+        await workflow.plan(parts, PlanNotes(), deadline_s=1000.0)
+        await workflow.finish(WorkflowStatus.COMPLETED, answer)
+    shown = [(item.cluster_id, item.tensor_parallel, item.replicas) for item in await queries.best_of([request.workflow_id])]
+    deployed = [
+        (cluster.cluster_id, ranked.configuration.candidate.tensor_parallel, ranked.replicas)
+        for cluster in answer.clusters
+        for ranked in cluster.deployed
+    ]
+    assert shown == deployed
+    assert len(shown) == 3
 
 
 async def test_a_workflow_cancelled_before_it_came_is_shown_without_an_answer(queries, workflows):

@@ -7,7 +7,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from budsim.services.ports import PartClaim, PlanNotes, Stage, StepProgress, WorkflowStatus
+from budsim.core.search.part import PartResult, PartStatus
+from budsim.services.ports import PartClaim, PlanNotes, Stage, StepProgress, StoredPart, WorkflowStatus, leader_of
 from budsim.storage.workflows import CHANNEL, PostgresWorkflows
 from tests.support.databases import Database
 from tests.support.storage_values import answer_of, make_request, parts_of, result_of
@@ -68,6 +69,16 @@ async def test_the_first_result_of_a_part_is_kept_and_counted_once(workflows, mi
         assert await workflow.record(replace(first, reason="another")) is False
         assert [item.result for item in await workflow.parts()] == [first]
     assert [tuple(row) for row in await migrated_database.fetch("SELECT parts_total, parts_done FROM workflows")] == [(1, 1)]
+
+
+async def test_the_first_configuration_of_every_part_that_has_one_is_read_alone(workflows):
+    request, parts = await started(workflows, "c1", "c2", "c3")
+    found, refused = result_of(parts[0]), PartResult(part_id=parts[1].part_id, status=PartStatus.INFEASIBLE, reason="r", remedy="m")
+    async with workflows.locked(request.workflow_id) as workflow:
+        assert await workflow.leaders() == []
+        await workflow.record(found)
+        await workflow.record(refused)
+        assert await workflow.leaders() == [leader_of(StoredPart(part=parts[0], result=found))]
 
 
 async def test_a_result_for_a_part_of_another_workflow_is_not_kept(workflows):

@@ -31,6 +31,16 @@ def test_asked_again_without_a_wish_it_is_the_same_answer():
     ]
 
 
+def test_asked_again_each_cluster_says_why_it_stands_behind_the_one_before():
+    _, answer = asked("c1", "c2", "c3")
+    first, second, third = reaching(answer, wish(users=33))
+    assert first.explained.behind is None
+    for front, cluster in ((first, second), (second, third)):
+        assert cluster.explained.behind.cluster_id == front.cluster_id
+        assert cluster.explained.behind.config_id == front.best.configuration.config_id
+    assert [cluster.explained.behind for cluster in reaching(answer, wish())] == [cluster.explained.behind for cluster in answer.clusters]
+
+
 @pytest.mark.parametrize("users", [1, 33, 64, 200])
 def test_replicas_are_those_the_users_need_placed_on_devices_of_their_own(users: int):
     _, answer = asked("c1")

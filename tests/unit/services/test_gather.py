@@ -67,6 +67,25 @@ async def test_running_is_told_whenever_a_commit_crosses_25_50_or_75_percent(par
     assert desk.percents() == percents
 
 
+async def test_every_running_event_names_the_best_that_was_found_by_then() -> None:
+    desk = Desk(5)
+    dear, cheap = (
+        replace(result, configurations=tuple(replace(item, cost_per_million_tokens=cost) for item in result.configurations))
+        for result, cost in ((result_of(desk.parts[1]), 3.0), (result_of(desk.parts[2]), 1.5))
+    )
+    await desk.take(failed(desk.parts[0]), dear, cheap, failed(desk.parts[3]))
+    first, second, third = [step.message for step in desk.workflow.steps if step.status == "RUNNING"]
+    assert first.startswith("2 of 5 parts are judged; best so far: ") and " in c1, $3 per" in first
+    assert second.startswith("3 of 5 parts are judged; best so far: ") and " in c2, $1.5 per" in second
+    assert " in c2, $1.5 per" in third
+
+
+async def test_a_running_event_before_anything_was_found_says_how_many_parts_are_judged() -> None:
+    desk = Desk(2)
+    await desk.take(failed(desk.parts[0]))
+    assert [step.message for step in desk.workflow.steps] == ["1 of 2 parts are judged"]
+
+
 async def test_a_second_result_of_a_part_changes_nothing_also_when_it_differs() -> None:
     desk = Desk(2)
     await desk.take(result_of(desk.parts[0]))
