@@ -131,7 +131,16 @@ def vllm_flags(source: Source) -> Flags:
         flags |= {_dashed(field): source.kind_of(hint) for field, hint in _fields(source.classes.get(name))}
     registered = {"tool": _registered(source, "tool_parsers"), "reasoning": _registered(source, "reasoning")}
     variables = dict.fromkeys(source.values(source.assigned.get("environment_variables")), "env")
-    return flags | variables | {flag: "|".join(registered[kind]) for flag, kind in CHOICES_SHOWN_AS_HINTS.items()}
+    formats = _formats(source)
+    shown = {**{flag: registered[kind] for flag, kind in CHOICES_SHOWN_AS_HINTS.items()}, "quantization": formats}
+    return flags | variables | {flag: "|".join(sorted(names)) for flag, names in shown.items() if names}
+
+
+def _formats(source: Source) -> list[str]:
+    """Return the formats of weights a release loads, which its flag takes as any word."""
+    tree = source.trees.get("vllm/model_executor/layers/quantization/__init__.py", ast.Module(body=[], type_ignores=[]))
+    listed = (value for node in tree.body for name, value in _assignments(node) if name.lower().startswith("quantization"))
+    return source.values(next(listed, None))
 
 
 def sglang_flags(source: Source) -> Flags:

@@ -1,18 +1,19 @@
 """What a config's `quantization_config` says of the weights."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from budsim.core.errors import UnsupportedModel
+from budsim.core.model.config_formats import by_parts
 from budsim.core.model.quantize import METHODS
 from budsim.core.model.spec import Precision, Quantization
 
-_ALIASES = {"fbgemm_fp8": "fp8", "gptq_marlin": "gptq", "awq_marlin": "awq"}
+_ALIASES = {"fbgemm_fp8": "fp8", "gptq_marlin": "gptq", "awq_marlin": "awq", "intel/auto-round": "auto-round"}
 MOST_BITS = 32  # of one weight: fp32
 EIGHT_BIT_SCALE = 8.0  # of 4-bit floats: E4M3 (NVFP4) or E8M0 (OCP Microscaling Formats 1.0)
+SPARSE_BITS = 9.0  # of weights that are sparse alone: half of them in 16 bits, and one bit each that says which
 COMPRESSED_BITS = 8.0  # of compressed-tensors where a config does not say: its QuantizationArgs.num_bits
 _MODELOPT = {
     "nvfp4": "nvfp4",
@@ -23,7 +24,15 @@ _MODELOPT = {
     "w4a16_awq": "awq",
     "w4a8_awq": "awq",
 }
-_FEED_FORWARD = r"\.mlp\.|feed_forward|\.ffn"
+_QUARK = {"fp4": "mxfp4", "fp4_e2m1": "mxfp4", "fp8_e4m3": "fp8", "int8": "int8", "int4": "w4a16", "uint4": "awq"}
+_TORCHAO = (  # beginnings of its names, the longer ones first
+    ("int8dynamic", "int8"),
+    ("int8weight", "w8a16"),
+    ("int4weight", "w4a16"),
+    ("float8dynamic", "fp8"),
+    ("float8weight", "w8a16"),
+)
+_UNNAMED = {"quant_algo": "modelopt", "load_in_4bit": "bitsandbytes", "load_in_8bit": "bitsandbytes"}  # files that name no method
 _LEFT_OUT = ("ignore", "exclude_modules", "modules_to_not_convert")
 _OUTPUT_OF_LAYER = re.compile(r"layers\.(\d+)\.self_attn\.o_proj$")
 _ATTENTION = re.compile(r"self_attn(\.\*|\*|$)|\.attn\.?\*|\.self_attention")  # a pattern for all layers' attention, or one of theirs whole
@@ -38,7 +47,7 @@ def read_quantization(config: Mapping[str, Any], *, model_id: str = "the model")
     section = config.get("quantization_config")
     if not isinstance(section, Mapping) or not section:
         return None
-    name = str(section.get("quant_method") or ("modelopt" if section.get("quant_algo") else "")).lower()
+    name = str(section.get("quant_method") or next((method for key, method in _UNNAMED.items() if section.get(key)), "")).lower()
     name = _ALIASES.get(name, name)
     reader = _READERS.get(name)
     found = reader(section, model_id) if reader else _plain(section, name, model_id)
@@ -114,51 +123,74 @@ def _algorithm(algorithm: str, model_id: str) -> Quantization:
 
 
 def _by_layer(section: Mapping[str, Any], model_id: str) -> Quantization:
-    """Return the format most layers' feed-forward or experts are in, and beside it that of most other layers."""
     layers = _inner(section, "quantized_layers")
-    named = {name: str(_inner(layers, name).get("quant_algo") or "").lower() for name in layers}
-    wide, rest = _apart(named)
-    if not wide:
+    algorithms = {name: str(_inner(layers, name).get("quant_algo") or "").lower() for name in layers}
+    known = {algorithm: _algorithm(algorithm, model_id) for algorithm in set(algorithms.values())}
+    found = by_parts({name: known[algorithm] for name, algorithm in algorithms.items()})
+    if found is None:
         raise _unread(model_id, "quant_algo 'mixed_precision' without quantized_layers of a feed-forward")
-    found = _algorithm(_commonest(wide), model_id)
-    return replace(found, dense=_algorithm(_commonest(rest), model_id)) if rest else replace(found, experts_only=True)
-
-
-def _apart(named: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Return the algorithms of the experts, or of the feed-forward where there are none, and those of the rest."""
-    widest = "experts" if any("experts" in name for name in named) else _FEED_FORWARD
-    wide = {name: algorithm for name, algorithm in named.items() if re.search(widest, name)}
-    return list(wide.values()), [algorithm for name, algorithm in named.items() if name not in wide]
-
-
-def _commonest(algorithms: Iterable[str]) -> str:
-    return Counter(algorithms).most_common(1)[0][0]
+    return found
 
 
 def _quark(section: Mapping[str, Any], model_id: str) -> Quantization:
-    dtype = str(_inner(_inner(section, "global_quant_config"), "weight").get("dtype", "")).lower()
-    known = {"fp4": "mxfp4", "fp8_e4m3": "fp8", "int8": "int8"}
-    if dtype not in known:
+    everywhere, layers = _inner(section, "global_quant_config"), _inner(section, "layer_quant_config")
+    otherwise = _quark_format(everywhere, model_id) if everywhere or not layers else None
+    found = by_parts({name: _quark_format(_inner(layers, name), model_id) for name in layers}, otherwise=otherwise) or otherwise
+    if found is None:
+        raise _unread(model_id, "a layer_quant_config of quark that names no feed-forward")
+    return found
+
+
+def _quark_format(section: Mapping[str, Any], model_id: str) -> Quantization:
+    """Return a format of quark; of weights that were narrowed in stages the last is what is stored."""
+    stages = section.get("weight")
+    stored = stages[-1] if isinstance(stages, list) and stages else stages
+    dtype = str(stored.get("dtype", "") if isinstance(stored, Mapping) else "").lower()
+    if dtype not in _QUARK:
         raise _unread(model_id, f"quark weight dtype {dtype!r}")
-    return METHODS[known[dtype]]
+    return METHODS[_QUARK[dtype]]
 
 
 def _compressed_tensors(section: Mapping[str, Any], _: str) -> Quantization:
-    groups = _inner(section, "config_groups")
-    layer = _inner(groups, next(iter(groups), ""))
-    stored = _inner(layer, "weights")
+    groups = [group for group in _inner(section, "config_groups").values() if isinstance(group, Mapping)]
+    formats = [_compressed_format(group) for group in groups]
+    named = {name: form for group, form in zip(groups, formats, strict=True) for name in _names(group.get("targets"))}
+    if not groups and _inner(section, "sparsity_config"):
+        return replace(_compressed_format({}), weight_bits=SPARSE_BITS)
+    return (by_parts(named) if len(groups) > 1 else None) or (formats[0] if formats else _compressed_format({}))
+
+
+def _names(listed: object) -> list[str]:
+    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+
+
+def _compressed_format(group: Mapping[str, Any]) -> Quantization:
+    stored = _inner(group, "weights")
     is_float = stored.get("type") == "float"
     bits = _bits(stored.get("num_bits")) or COMPRESSED_BITS
-    group = _group(stored.get("group_size"))
     narrow = Precision.FP8 if is_float else Precision.INT8
     if is_float and bits == METHODS["nvfp4"].weight_bits:
         narrow = Precision.FP4
-    meets = narrow if layer.get("input_activations") else Precision.BF16
-    scale = EIGHT_BIT_SCALE if is_float and bits == METHODS["nvfp4"].weight_bits else None
-    block = _block(stored.get("block_structure"))
     return Quantization(
-        method="compressed-tensors", weight_bits=bits, group_size=group, block_size=block, scale_bits=scale, activation=meets
+        method="compressed-tensors",
+        weight_bits=bits,
+        group_size=_group(stored.get("group_size")),
+        block_size=_block(stored.get("block_structure")),
+        scale_bits=EIGHT_BIT_SCALE if is_float and bits == METHODS["nvfp4"].weight_bits else None,
+        activation=narrow if group.get("input_activations") else Precision.BF16,
     )
+
+
+def _torchao(section: Mapping[str, Any], model_id: str) -> Quantization:
+    """Return a format of torchao by the name of its config, of old ones by that of its function."""
+    given = section.get("quant_type")
+    default = _inner(given, "default") if isinstance(given, Mapping) else {}
+    name = str(default.get("_type") or given).lower().replace("_", "")
+    form = next((METHODS[method] for start, method in _TORCHAO if start in name), None)
+    if form is None:
+        raise _unread(model_id, f"torchao's quant_type {name!r}")
+    group = _group(_inner(default, "_data").get("group_size")) or form.group_size
+    return replace(form, method="torchao", group_size=group if form.group_size else 0)
 
 
 def _inner(section: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -180,4 +212,5 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], Quantization]] = {
     "modelopt": _modelopt,
     "mxfp4": _mxfp4,
     "quark": _quark,
+    "torchao": _torchao,
 }

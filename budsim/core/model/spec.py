@@ -136,7 +136,8 @@ class Quantization:
         excludes_embeddings: Embedding and LM head stay in the model's dtype.
         experts_only: So does all but the routed experts.
         excludes_attention: So does attention.
-        dense: Format of the weights every token meets, where it differs from the experts'; None = the same.
+        dense: Format of the weights every token meets, where it differs from the experts', in a model without experts that of attention;
+            None = the same.
     """
 
     method: str

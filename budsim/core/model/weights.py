@@ -47,14 +47,19 @@ def dense_bytes_per_weight(model: ModelSpec) -> float:
     if stored is None:
         return model.precision.bytes
     width = stored_bytes_per_weight(stored)
-    return _beside_attention(model, width) if model.quantization and model.quantization.excludes_attention else width
+    quantization = model.quantization
+    if quantization and quantization.dense and not model.is_moe:
+        return _mean_width(model, mixing_bytes=width, rest_bytes=stored_bytes_per_weight(quantization))
+    if quantization and quantization.excludes_attention:
+        return _mean_width(model, mixing_bytes=model.precision.bytes, rest_bytes=width)
+    return width
 
 
-def _beside_attention(model: ModelSpec, stored: float) -> float:
-    """Return the mean width where attention keeps the model's dtype. [bytes]"""
+def _mean_width(model: ModelSpec, *, mixing_bytes: float, rest_bytes: float) -> float:
+    """Return the mean width where attention is stored in another format than the feed-forward. [bytes]"""
     mixing = sum(block.copies * attention_parameters(model, block.attention) for block in model.blocks)
     rest = sum(block.copies * dense_feed_forward_parameters(model, block) for block in model.blocks)
-    return (mixing * model.precision.bytes + rest * stored) / max(1, mixing + rest)
+    return (mixing * mixing_bytes + rest * rest_bytes) / max(1, mixing + rest)
 
 
 def embedding_bytes_per_weight(model: ModelSpec) -> float:

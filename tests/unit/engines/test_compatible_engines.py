@@ -12,7 +12,7 @@ from budsim.core.engines.spec import Endpoint, EngineKind
 from budsim.core.errors import NoCompatibleEngine
 from budsim.core.hardware.spec import DeviceType
 from budsim.core.model.quantize import quantize
-from budsim.core.model.spec import ModelKind
+from budsim.core.model.spec import ModelKind, Quantization
 from tests.support.physics_shapes import llama_8b, mixtral
 
 ENCODER = replace(llama_8b(kind=ModelKind.ENCODER), model_id="BAAI/bge-m3", model_type="xlm-roberta", architectures=("XLMRobertaModel",))
@@ -144,6 +144,25 @@ def test_an_older_release_lacks_the_architectures_that_came_later():
 )
 def test_a_format_of_weights_runs_where_the_engine_has_kernels_for_it(method, device_type, expected):
     assert kinds(quantize(llama_8b(), method), device_type) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "release", "expected"),
+    [
+        ("bitsandbytes", "0.15.1", [EngineKind.SGLANG, EngineKind.VLLM]),
+        ("bitsandbytes", "0.33.0", [EngineKind.SGLANG]),  # whose source has no loader for it any more
+        ("auto-round", "0.33.0", [EngineKind.SGLANG, EngineKind.VLLM]),  # by the name of inc
+        ("torchao", "0.33.0", [EngineKind.VLLM]),
+    ],
+)
+def test_a_format_is_loaded_where_the_release_names_it(method, release, expected):
+    stored = replace(llama_8b(), quantization=Quantization(method=method, weight_bits=4, group_size=128))
+    assert kinds(stored, images=EngineImages(versions={"vllm": release})) == expected
+
+
+def test_a_format_no_engine_names_is_refused():
+    with pytest.raises(NoCompatibleEngine, match="exl3"):
+        kinds(replace(llama_8b(), quantization=Quantization(method="exl3", weight_bits=4)))
 
 
 def test_a_format_without_kernels_is_refused_by_name():

@@ -47,6 +47,7 @@ class FrontendArgs:
     "vllm/envs.py": 'environment_variables = {"VLLM_USE_V1": lambda: True}',
     "vllm/tool_parsers/hermes.py": '@ToolParserManager.register_module(["hermes", "nous"])\nclass Hermes: ...',
     "vllm/reasoning/__init__.py": '_REASONING_PARSERS_TO_REGISTER = {"qwen3": ("file", "Class")}',
+    "vllm/model_executor/layers/quantization/__init__.py": 'QuantizationMethods = Literal["fp8", "awq"]',
     "vllm/model_executor/models/registry.py": '_TEXT_GENERATION_MODELS = {"LlamaForCausalLM": 1}\n_EMBEDDING_MODELS = {"BertModel": 1}',
 }
 SGLANG = {
@@ -107,6 +108,7 @@ def test_vllms_flags_take_what_their_config_fields_are(read):
         "enable-auto-tool-choice": "switch",
         "tool-call-parser": "hermes|nous",
         "reasoning-parser": "qwen3",
+        "quantization": "awq|fp8",
         "VLLM_USE_V1": "env",
     }
     assert models == {"LlamaForCausalLM": "text_generation", "BertModel": "embedding"}

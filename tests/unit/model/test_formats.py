@@ -22,6 +22,47 @@ def _groups(**weights: object) -> dict[str, Any]:
     return {"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": weights}}}
 
 
+def _torchao(name: str, **data: object) -> dict[str, Any]:
+    return {"quant_method": "torchao", "quant_type": {"default": {"_type": name, "_data": data}}}
+
+
+def _targets(**groups: dict[str, Any]) -> dict[str, Any]:
+    return {"quant_method": "compressed-tensors", "config_groups": groups}
+
+
+EIGHT, FOUR = {"num_bits": 8, "type": "float"}, {"num_bits": 4, "type": "int", "group_size": 128}
+BY_PARTS = {
+    "groups": _targets(a={"targets": ["re:.*self_attn.*"], "weights": EIGHT}, b={"targets": ["re:.*mlp.*"], "weights": FOUR}),
+    "layers": {
+        "quant_method": "quark",
+        "global_quant_config": {"weight": {"dtype": "fp8_e4m3"}},
+        "layer_quant_config": {"*.mlp.*": {"weight": {"dtype": "int4"}}},
+    },
+}
+
+
+@pytest.mark.parametrize("section", BY_PARTS.values(), ids=BY_PARTS)
+def test_a_feed_forward_in_a_format_of_its_own_stands_beside_attention_in_another(section: dict[str, Any]) -> None:
+    model = _stored(section)
+    block = model.blocks[0]
+    mixing, rest = attention_parameters(model, block.attention), dense_feed_forward_parameters(model, block)
+    assert layers_weight_bytes(model) == pytest.approx(2 * (mixing + rest * (4 + 16 / 128) / 8 + 2 * 128))
+
+
+def test_experts_alone_in_a_format_leave_the_rest_as_it_is() -> None:
+    layers = {"*block_sparse_moe.experts": {"weight": {"dtype": "fp4"}}}
+    model = _stored({"quant_method": "quark", "global_quant_config": {}, "layer_quant_config": layers}, ROUTED)
+    assert (linear_bytes_per_weight(model), dense_bytes_per_weight(model)) == (4.25 / 8, 2.0)
+
+
+def test_a_feed_forward_alone_in_a_format_leaves_attention_as_it_is() -> None:
+    layers = {"model.layers.0.mlp.up_proj": {"quant_algo": "NVFP4"}}
+    model = _stored({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": layers})
+    block = model.blocks[0]
+    mixing, rest = attention_parameters(model, block.attention), dense_feed_forward_parameters(model, block)
+    assert layers_weight_bytes(model) == pytest.approx(2 * (2 * mixing + rest * 4.5 / 8 + 2 * 128))
+
+
 @pytest.mark.parametrize(
     ("section", "bits", "activation"),
     [
@@ -37,6 +78,18 @@ def _groups(**weights: object) -> dict[str, Any]:
         ({"quant_method": "quark", "global_quant_config": {"weight": {"dtype": "fp4"}}}, 4 + 8 / 32, Precision.BF16),
         (_groups(num_bits=4, type="float", group_size=32), 4 + 8 / 32, Precision.BF16),  # mxfp4-pack-quantized
         (_groups(num_bits=4, type="int", group_size=128), 4 + 16 / 128, Precision.BF16),
+        # Kimi-K2.5 of AMD: narrowed in two stages, stored in the last
+        (
+            {"quant_method": "quark", "global_quant_config": {"weight": [{"dtype": "fp8_e4m3"}, {"dtype": "int4"}]}},
+            4 + 16 / 128,
+            Precision.BF16,
+        ),
+        ({"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, 4 + 32 / 64, Precision.BF16),  # old files name no method
+        (_torchao("Int4WeightOnlyConfig", group_size=32), 4 + 16 / 32, Precision.BF16),
+        (_torchao("Float8DynamicActivationFloat8WeightConfig"), 8, Precision.FP8),
+        ({"quant_method": "torchao", "quant_type": "int8_weight_only"}, 8, Precision.BF16),
+        ({"quant_method": "compressed-tensors", "sparsity_config": {"format": "sparse-24-bitmask"}}, 9, Precision.BF16),
+        ({"quant_method": "intel/auto-round", "bits": 4, "group_size": 128}, 4 + 16 / 128, Precision.BF16),
     ],
 )
 def test_a_weight_takes_the_bits_its_format_gives(section: dict[str, Any], bits: float, activation: Precision) -> None:
@@ -78,7 +131,13 @@ def test_experts_in_fp4_stand_beside_weights_in_fp8() -> None:
 
 
 @pytest.mark.parametrize(
-    "section", [{"quant_method": "modelopt", "quant_algo": "W2A2"}, {"quant_method": "nobody"}, {"quant_algo": "MIXED_PRECISION"}]
+    "section",
+    [
+        {"quant_method": "modelopt", "quant_algo": "W2A2"},
+        {"quant_method": "nobody"},
+        {"quant_algo": "MIXED_PRECISION"},
+        _torchao("UIntXWeightOnlyConfig"),
+    ],
 )
 def test_a_format_nobody_knows_is_named(section: dict[str, Any]) -> None:
     with pytest.raises(UnsupportedModel, match="quantization_config of org/m has"):
