@@ -45,8 +45,16 @@ class ExplanationBody(WireModel):
     behind: ComparisonBody | None = None
 
 
+class AlsoBody(WireModel):
+    """Another field of the request that has to be changed at the same time, in its unit."""
+
+    field: str
+    asked: float
+    needed: float
+
+
 class ChangeBody(WireModel):
-    """One change that is enough by itself, all else as it was asked.
+    """One change that is enough by itself, or together with those in `also`, all else as it was asked.
 
     `field` is what to change: a field of the request in its unit, `devices` for free devices of the type, `per_node` of them on a node, or
     `device_memory_gb`. `value` is a format of weights. `judged_by` prediction: the target is then carried within every SLO; memory: one
@@ -60,3 +68,4 @@ class ChangeBody(WireModel):
     per_node: int | None = None
     judged_by: str
     sentence: str
+    also: list[AlsoBody] = []

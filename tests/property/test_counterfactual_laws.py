@@ -9,7 +9,7 @@ from budsim.core.hardware.catalogue import catalogue
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.search.change import JudgedBy, in_words
-from budsim.core.search.counterfactual import changes_for, falls_short
+from budsim.core.search.counterfactual import Judges, changes_for, falls_short
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.part import PartResult
 from budsim.core.search.strategy import find
@@ -41,7 +41,7 @@ def proposed(part, predictor, memory):
     if isinstance(task, PartResult):
         return ()
     result = find(task, predictor, memory, physics=predictor)
-    changes = changes_for(task, result, predictor, memory)
+    changes = changes_for(task, result, Judges(predictor=predictor, physics=predictor, memory=memory))
     assert not changes or falls_short(part, result)
     return changes
 

@@ -17,6 +17,8 @@ _SLOS = {ChangeKind.TTFT: "ttft_s", ChangeKind.THROUGHPUT: "throughput_per_user"
 
 def changed(part: Part, change: Change) -> Part:
     """Return the part as the change says, all else as it was."""
+    for each in change.also:
+        part = replace(part, slo=replace(part.slo, **{_SLOS[each.kind]: each.needed}))
     load = part.workload
     match change.kind:
         case ChangeKind.USERS:

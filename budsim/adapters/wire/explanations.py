@@ -4,7 +4,7 @@ from budsim.core.ranking.explanation import Comparison, Explanation, Margin, Obj
 from budsim.core.search.change import Change, ChangeKind
 from budsim.core.search.part import BoundShare
 from budsim.core.units import bytes_to_gb, seconds_to_ms
-from topics.explanations import BoundShareBody, ChangeBody, ComparisonBody, ExplanationBody, MarginBody
+from topics.explanations import AlsoBody, BoundShareBody, ChangeBody, ComparisonBody, ExplanationBody, MarginBody
 
 
 def explanation_body(explanation: Explanation) -> ExplanationBody:
@@ -33,6 +33,10 @@ def change_body(change: Change) -> ChangeBody:
         per_node=change.per_node or None,
         judged_by=change.judged_by.value,
         sentence=change.sentence,
+        also=[
+            AlsoBody(field=each.kind.value, asked=_at_the_edge(each.kind, each.asked), needed=_at_the_edge(each.kind, each.needed))
+            for each in change.also
+        ],
     )
 
 

@@ -17,13 +17,14 @@ def nearest(results: Iterable[PartResult], *, more: Iterable[Change] = ()) -> tu
         results: Of the cluster's parts.
         more: Changes of the whole cluster.
     """
-    found: dict[ChangeKind, Change] = {}
+    found: dict[tuple[ChangeKind, ...], Change] = {}
     for change in (*more, *(change for result in results for change in result.changes)):
         if change.judged_by is not JudgedBy.PREDICTION:
             continue
-        known = found.get(change.kind)
+        kinds = (change.kind, *(each.kind for each in change.also))
+        known = found.get(kinds)
         if known is None or change.distance < known.distance:
-            found[change.kind] = change
+            found[kinds] = change
     return tuple(sorted(found.values(), key=lambda change: (change.distance, change.kind)))
 
 

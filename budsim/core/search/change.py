@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from math import prod
 
 
 class ChangeKind(StrEnum):
@@ -27,8 +28,17 @@ class JudgedBy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Also:
+    """What has to be changed at the same time, in the unit of its kind."""
+
+    kind: ChangeKind
+    asked: float
+    needed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change that is enough by itself.
+    """One change that is enough by itself, or together with what `also` names.
 
     Attributes:
         kind: What is changed, in the unit of its kind.
@@ -37,6 +47,7 @@ class Change:
         weight_format: Format of the weights that would do, for that kind alone.
         sentence: What to do and at which layout it was found to do.
         per_node: For devices, how many of them stand on one node.
+        also: Changes without which this one is not enough.
     """
 
     kind: ChangeKind
@@ -46,13 +57,15 @@ class Change:
     sentence: str
     per_node: int = 0
     judged_by: JudgedBy = JudgedBy.PREDICTION
+    also: tuple[Also, ...] = ()
 
     @property
     def distance(self) -> float:
         """How far it is from what was asked, as a factor: 1 is no change. A format counts as the factor 2 of its bytes."""
         if self.asked <= 0.0 or self.needed <= 0.0:
             return 2.0
-        return max(self.needed / self.asked, self.asked / self.needed)
+        factors = ((self.needed, self.asked), *((each.needed, each.asked) for each in self.also))
+        return prod(max(needed / asked, asked / needed) for needed, asked in factors)
 
 
 def in_words(changes: Iterable[Change]) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from budsim.core.engines.candidates import IntArray
+from budsim.core.engines.candidates import BoolArray, IntArray
 from budsim.core.engines.quantization import runs_quantization
 from budsim.core.engines.releases import release_of
 from budsim.core.memory.plan import MemoryModel
@@ -19,11 +19,11 @@ from budsim.core.model.quantize import quantize
 from budsim.core.model.spec import ModelKind
 from budsim.core.predictors.protocol import Predictor
 from budsim.core.search.change import Change, ChangeKind
-from budsim.core.search.direct import direct_search
+from budsim.core.search.direct import nearly_best
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.fitness import target_users
 from budsim.core.search.part import Configuration, Layout, Part, PartResult, PartStatus, SearchTask
-from budsim.core.search.relaxed import relaxed_slos
+from budsim.core.search.relaxed import relaxed_pair, relaxed_slos
 from budsim.core.search.trial import Trial, promising, tried, tried_loads
 
 FORMATS: Final = ("fp8", "int4")  # from the gentlest on
@@ -33,13 +33,27 @@ _RATE_DIGITS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judges:
+    """What changes are judged with.
+
+    Attributes:
+        predictor: That answered.
+        physics: Says the same at once, and how far from an answer a changed request is.
+        memory: Says what fits.
+    """
+
+    predictor: Predictor
+    physics: Predictor
+    memory: MemoryModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A part that fell short, and what its changes are judged with."""
 
     task: SearchTask
     trial: Trial
-    predictor: Predictor
-    memory: MemoryModel
+    judges: Judges
 
     @property
     def part(self) -> Part:
@@ -50,6 +64,11 @@ class Case:
     def targets(self) -> IntArray:
         """Users to be carried at each candidate's latency, shape (n,)."""
         return target_users(self.part.workload, self.trial.judged.predictions.e2e_s)
+
+    @property
+    def carriers(self) -> BoolArray:
+        """Which candidates of the part's own space carry the target, shape (n,)."""
+        return self.trial.asked & (self.trial.held * self.trial.users >= self.targets)
 
 
 def falls_short(part: Part, result: PartResult) -> bool:
@@ -62,23 +81,23 @@ def satisfies(part: Part, found: Configuration) -> bool:
     return found.meets_slo and found.replicas * found.candidate.concurrency >= part.workload.target_concurrency(found.e2e_s)
 
 
-def changes_for(task: SearchTask, result: PartResult, predictor: Predictor, memory: MemoryModel) -> tuple[Change, ...]:
+def changes_for(task: SearchTask, result: PartResult, judges: Judges) -> tuple[Change, ...]:
     """Return what would make a part that fell short carry its target and meet its SLOs, the least change of each kind.
 
     Args:
         task: What was searched.
         result: What was found.
-        predictor: That answered.
-        memory: Says what fits.
+        judges: What changes are judged with.
     """
     if not falls_short(task.part, result):
         return ()
     layouts = promising(task.part, result)
-    trial, narrower = tried(task, layouts, predictor, memory), _narrower_weights(task, layouts, predictor, memory)
+    trial, narrower = tried(task, layouts, judges.predictor, judges.memory), _narrower_weights(task, layouts, judges)
     if trial is None:
         return tuple(narrower)
-    case = Case(task=task, trial=trial, predictor=predictor, memory=memory)
-    return (*_less_load(case), *_more_devices(case), *_longer_slos(case), *narrower)
+    case = Case(task=task, trial=trial, judges=judges)
+    found = (*_less_load(case), *_more_devices(case), *_longer_slos(case), *narrower)
+    return found or tuple(_two_longer_slos(case))
 
 
 def _less_load(case: Case) -> Iterator[Change]:
@@ -114,7 +133,7 @@ def _refined(case: Case, index: int) -> tuple[float, str]:
     row = case.trial.judged.candidates.row(index)
     layout = Layout(tensor_parallel=row.tensor_parallel, pipeline_parallel=row.pipeline_parallel)
     loads = np.unique(np.linspace(row.concurrency, 2 * row.concurrency, REFINED).astype(np.int64))
-    finer = tried_loads(case.task, {layout: loads.tolist()}, case.predictor, case.memory)
+    finer = tried_loads(case.task, {layout: loads.tolist()}, case.judges.predictor, case.judges.memory)
     served, best = _most_served(case, finer) if finer is not None else (0.0, None)
     if finer is None or best is None:
         return _most_served(case, case.trial)[0], _layout(case.trial, index)
@@ -145,11 +164,15 @@ def _more_devices(case: Case) -> Iterator[Change]:
 
 def _longer_slos(case: Case) -> Iterator[Change]:
     """Yield, for each SLO that is missed, the value that would be met while all others stay."""
-    carriers = case.trial.asked & (case.trial.held * case.trial.users >= case.targets)
-    yield from relaxed_slos(case.part.slo, case.trial.judged.predictions, carriers, words=lambda index: _layout(case.trial, index))
+    yield from relaxed_slos(case.part.slo, case.trial.judged.predictions, case.carriers, words=lambda index: _layout(case.trial, index))
 
 
-def _narrower_weights(task: SearchTask, layouts: tuple[Layout, ...], predictor: Predictor, memory: MemoryModel) -> Iterator[Change]:
+def _two_longer_slos(case: Case) -> Iterator[Change]:
+    """Yield the values of two SLOs that would be met while the third stays: for parts that no single change makes do."""
+    yield from relaxed_pair(case.part.slo, case.trial.judged.predictions, case.carriers, words=lambda index: _layout(case.trial, index))
+
+
+def _narrower_weights(task: SearchTask, layouts: tuple[Layout, ...], judges: Judges) -> Iterator[Change]:
     """Yield the widest format of the weights with which the part is answered by one of these layouts."""
     part = task.part
     if part.model.quantization is not None or part.model.kind is ModelKind.PROPRIETARY:
@@ -159,14 +182,14 @@ def _narrower_weights(task: SearchTask, layouts: tuple[Layout, ...], predictor: 
         changed = replace(part, model=quantize(part.model, name), quantized=True)
         if not runs_quantization(changed.model, release, part.group.accelerator.device_type):
             continue
-        narrowed = narrow(changed, task.blacklist, memory, now_s=0.0)
+        narrowed = narrow(changed, task.blacklist, judges.memory, now_s=0.0)
         if isinstance(narrowed, PartResult):
             continue
         kept = tuple(layout for layout in narrowed.layouts if layout in layouts)
-        best = direct_search(replace(narrowed, layouts=kept), predictor, memory).configurations[:1]
-        if best and satisfies(changed, best[0]):
-            row = best[0].candidate
-            where = f"{_replicas(best[0].replicas)} at TP={row.tensor_parallel}, PP={row.pipeline_parallel}"
+        best = nearly_best(replace(narrowed, layouts=kept), judges.predictor, judges.memory, physics=judges.physics)
+        if best is not None and satisfies(changed, best):
+            row = best.candidate
+            where = f"{_replicas(best.replicas)} at TP={row.tensor_parallel}, PP={row.pipeline_parallel}"
             yield Change(kind=ChangeKind.QUANTIZATION, weight_format=name, sentence=f"quantise the weights to {name} ({where})")
             return
 

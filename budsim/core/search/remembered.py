@@ -35,6 +35,7 @@ class RememberedPredictor:
         self._predictor = predictor
         self._most = most
         self._known: OrderedDict[Scenario, _Known] = OrderedDict()
+        self._size = 0  # kept, for going through the scenarios hashes each of them
 
     @property
     def method(self) -> Method:
@@ -49,7 +50,7 @@ class RememberedPredictor:
     @property
     def size(self) -> int:
         """How many candidates are remembered."""
-        return sum(len(known.places) for known in self._known.values())
+        return self._size
 
     def predict(self, scenario: Scenario, candidates: Candidates) -> Predictions:
         """Return the predictions of every candidate, in order."""
@@ -63,9 +64,10 @@ class RememberedPredictor:
             self._learn(known, scenario, candidates.take(np.array(list(new.values()), dtype=np.int64)), list(new))
         answer = self._answer(known, keys)
         while self.size > self._most and len(self._known) > 1:
-            self._known.popitem(last=False)
+            self._size -= len(self._known.popitem(last=False)[1].places)
         if self.size > self._most:
             self._known.clear()
+            self._size = 0
         return answer
 
     def _learn(self, known: _Known, scenario: Scenario, candidates: Candidates, keys: list[bytes]) -> None:
@@ -73,6 +75,7 @@ class RememberedPredictor:
         found = self._predictor.predict(scenario, candidates.take(several))
         if len(several) > len(candidates):
             found = take(found, np.arange(len(candidates)))
+        self._size += len(keys)
         known.places |= {key: len(known.places) + row for row, key in enumerate(keys)}
         known.table = found if known.table is None else joined([known.table, found])
 

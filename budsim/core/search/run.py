@@ -6,7 +6,7 @@ from dataclasses import replace
 from budsim.core.memory.plan import MemoryModel
 from budsim.core.search.beside import predictions_beside
 from budsim.core.search.choice import Predictors, choose
-from budsim.core.search.counterfactual import changes_for
+from budsim.core.search.counterfactual import Judges, changes_for
 from budsim.core.search.genetic import Watch
 from budsim.core.search.part import PartResult, SearchTask
 from budsim.core.search.remembered import remembered
@@ -27,7 +27,7 @@ def search(task: SearchTask, predictors: Predictors, memory: MemoryModel, *, wat
     predictor = remembered(choice.predictor)
     result = find(task, predictor, memory, physics=predictors.heuristic, watch=watch)
     beside = predictions_beside(task.part, result, choice.beside) if choice.beside else ()
-    changes = changes_for(task, result, predictor, memory)
+    changes = changes_for(task, result, Judges(predictor=predictor, physics=predictors.heuristic, memory=memory))
     return replace(result, method_note=choice.note, beside=beside, changes=changes)
 
 

@@ -11,7 +11,7 @@ import pytest
 from budsim.core.predictors.protocol import Method
 from budsim.core.search.change import ChangeKind
 from budsim.core.search.choice import Predictors
-from budsim.core.search.counterfactual import changes_for
+from budsim.core.search.counterfactual import Judges, changes_for
 from budsim.core.search.evaluate import narrow
 from budsim.core.search.part import SearchTask
 from budsim.core.search.run import search
@@ -19,6 +19,18 @@ from budsim.core.search.strategy import find
 from budsim.core.slo import Slo
 from tests.support.changed_parts import answers, changed
 from tests.support.search_fakes import FakeMemory, FakePredictor, make_engine, make_entry, make_group, make_load, make_part, predictions
+
+
+class Asked(FakePredictor):
+    """Notes which models it was asked about."""
+
+    def __init__(self) -> None:
+        super().__init__(method=Method.REGRESSOR)
+        self.models = []
+
+    def predict(self, scenario, candidates):
+        self.models.append(scenario.model)
+        return super().predict(scenario, candidates)
 
 
 class Jagged(FakePredictor):
@@ -44,7 +56,37 @@ def changes_of(part, *entries, predictor=None):
     predictor, task = predictor or FakePredictor(), narrow(part, entries, FakeMemory(), now_s=0.0)
     assert isinstance(task, SearchTask)
     result = find(task, predictor, FakeMemory(), physics=predictor)
-    return {change.kind: change for change in changes_for(task, result, predictor, FakeMemory())}
+    judges = Judges(predictor=predictor, physics=FakePredictor(), memory=FakeMemory())
+    return {change.kind: change for change in changes_for(task, result, judges)}
+
+
+def test_two_slos_that_are_both_out_of_reach_are_relaxed_together():
+    # one user alone: TTFT 0.1 + 0.01 = 0.11 s; TPOT 0.02 + 0.0005 s, E2E 2.16 s or 46.3 tokens/s: neither users nor devices help
+    slo = Slo(ttft_s=0.05, throughput_per_user=400.0)
+    (change,) = changes_of(part_of(concurrency=2, slo=slo)).values()
+    (also,) = change.also
+    assert (change.kind, also.kind) == (ChangeKind.TTFT, ChangeKind.THROUGHPUT)
+    assert change.asked < change.needed
+    assert also.asked > also.needed
+    assert change.distance == pytest.approx(change.needed / 0.05 * 400.0 / also.needed)
+    assert " and " in change.sentence
+    assert answers(changed(part_of(concurrency=2, slo=slo), change), FakePredictor(), FakeMemory())
+    alone = replace(change, also=())
+    assert not answers(changed(part_of(concurrency=2, slo=slo), alone), FakePredictor(), FakeMemory())
+
+
+def test_two_slos_are_not_named_where_one_change_is_enough():
+    found = changes_of(part_of(concurrency=64, slo=Slo(ttft_s=0.2, e2e_s=3.0)))
+    assert found
+    assert not any(change.also for change in found.values())
+
+
+def test_a_format_that_physics_sees_far_from_the_slos_is_not_asked_about():
+    far, near = (Asked(), Asked())
+    for predictor, rate in ((far, 4000.0), (near, 60.0)):
+        changes_of(part_of(concurrency=2, slo=Slo(throughput_per_user=rate)), predictor=predictor)
+    assert [model.quantization for model in far.models if model.quantization] == []
+    assert [model.quantization for model in near.models if model.quantization]
 
 
 def test_a_part_that_does_what_is_asked_needs_no_change():
