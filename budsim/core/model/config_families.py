@@ -175,7 +175,8 @@ PARALLEL_STATE: Final = frozenset({"falcon_h1"})  # each layer attends and keeps
 SHARED_BLOCK: Final = frozenset({"zamba", "zamba2"})  # some layers call one transformer block whose weights they share
 GATED_RECURRENCE: Final = frozenset({"recurrent_gemma"})
 
-DECODERS: Final = frozenset({"chatglm"})  # what decodes though its architecture is called a model like those that embed
+# endings of architectures that decode though they are called models like those that embed
+DECODING_MODELS: Final = ("LMHeadModel", "LMModel", "ChatModel", "OmniModel", "AudioModel", "UltravoxModel", "ChatGLMModel")
 
 # encoders in front of a decoder
 TEXT_TO_TEXT: Final = frozenset({"t5", "mt5", "umt5"})

@@ -157,6 +157,8 @@ def _met(fields: Fields, experts: int) -> int:
 def _shared_width(fields: Fields, width: int) -> int:
     if fields.model_type in ("llama4", "llama4_text"):
         return width  # one shared expert, which its config does not mention
+    if fields.model_type == "arctic" and fields.flag("use_residual"):
+        return fields.size("hidden_size")  # ArcticMLP of its published code: a dense one as wide as the model beside the experts
     named = fields.optional(*_SHARED_WIDTH)
     number = fields.optional("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "num_shared_expert") or 0
     return named or number * width

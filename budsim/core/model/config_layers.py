@@ -136,6 +136,9 @@ def _attending(fields: Fields, layers: int) -> frozenset[int] | None:
     period = fields.optional("attn_layer_period")
     if period:
         return frozenset(range(fields.optional("attn_layer_offset") or 0, layers, period))
+    step = fields.optional("mamba_step")  # PLaMo 2: the middle layer of every run of this many attends
+    if step:
+        return frozenset(range(step // 2, layers, step))
     return frozenset() if fields.optional("mamba_d_state", "ssm_state_size") else None
 
 

@@ -12,7 +12,7 @@ from budsim.core.model.config_shared import call_parameters
 from budsim.core.model.config_towers import tower_parameters
 from budsim.core.model.spec import LayerBlock
 
-_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length", "max_target_positions")
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length", "max_target_positions", "model_max_length")
 
 
 def context_length(fields: Fields) -> int:

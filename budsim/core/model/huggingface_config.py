@@ -94,8 +94,8 @@ def _kind(model_type: str, architectures: tuple[str, ...], model_id: str) -> Mod
     name = model_id.lower()
     if model_type in families.ENCODERS or _any_ends(architectures, ("ForMaskedLM",)):
         return ModelKind.ENCODER
-    embeds = "embedding" in name or "reranker" in name or _any_ends(architectures, _EMBEDDING_HEADS)
-    return ModelKind.EMBEDDING if embeds and model_type not in families.DECODERS else ModelKind.DECODER
+    called = _any_ends(architectures, _EMBEDDING_HEADS) and not _any_ends(architectures, families.DECODING_MODELS)
+    return ModelKind.EMBEDDING if called or "embedding" in name or "reranker" in name else ModelKind.DECODER
 
 
 def _any_ends(names: tuple[str, ...], endings: tuple[str, ...]) -> bool:

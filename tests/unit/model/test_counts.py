@@ -8,8 +8,9 @@ from budsim.core.model.huggingface_config import model_from_config
 from budsim.core.model.kv_cache import kv_bytes_per_sequence, kv_bytes_per_token
 from budsim.core.model.parameters import active_parameter_count, parameter_count
 from budsim.core.model.quantize import quantize
-from budsim.core.model.spec import ModelSpec
+from budsim.core.model.spec import ModelKind, ModelSpec
 from budsim.core.model.weights import weight_bytes
+from tests.support.plain_config import TINY
 
 
 def _model(name: str) -> ModelSpec:
@@ -95,6 +96,58 @@ def test_experts_that_pass_a_token_on_are_neither_weights_nor_work() -> None:
     assert [(block.feed_forward.experts, block.feed_forward.experts_per_token) for block in model.blocks] == [(512, 8), (0, 0)]
     assert float(kv_bytes_per_token(model, tensor_parallel=1, bytes_per_value=2.0)) == 56 * (512 + 64) * 2
     assert any("pass them on" in note for note in model.notes)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind"),
+    [
+        ("GPT2LMHeadModel", ModelKind.DECODER),
+        ("InternVLChatModel", ModelKind.DECODER),
+        ("Qwen2_5OmniModel", ModelKind.DECODER),
+        ("UltravoxModel", ModelKind.DECODER),
+        ("Qwen2Model", ModelKind.EMBEDDING),
+        ("LlamaBidirectionalModel", ModelKind.EMBEDDING),
+        ("Qwen3ForSequenceClassification", ModelKind.EMBEDDING),
+    ],
+)
+def test_an_architecture_called_a_model_decodes_where_it_has_a_head_for_it(architecture: str, kind: ModelKind) -> None:
+    assert model_from_config({**TINY, "architectures": [architecture]}, model_id="org/m").kind is kind
+
+
+def test_a_catalogued_gpt2_keeps_a_cache() -> None:
+    assert _model("openai-community/gpt2").kind is ModelKind.DECODER
+
+
+def test_a_dense_residual_beside_experts_is_as_wide_as_the_model() -> None:
+    # Snowflake Arctic: 480B of which 17B meet a token (model card); 35 layers · 3 · 7,168² of it stand beside the experts
+    shape = {"hidden_size": 7168, "intermediate_size": 4864, "num_hidden_layers": 35, "num_attention_heads": 56, "num_key_value_heads": 8}
+    routed = {"num_local_experts": 128, "num_experts_per_tok": 2, "use_residual": True, "vocab_size": 32_000}
+    model = model_from_config({"model_type": "arctic", **shape, **routed}, model_id="Snowflake/snowflake-arctic-base")
+    assert parameter_count(model) == pytest.approx(480e9, rel=0.005)
+    assert active_parameter_count(model) == pytest.approx(17e9, abs=0.5e9)
+
+
+def test_the_middle_layer_of_every_run_attends_where_a_config_tells_the_step_of_its_states() -> None:
+    # PLaMo 2 8B: 16 of 32 layers · 2 · 4 heads · 128 · 2 B
+    widths = {"hidden_size": 4096, "hidden_size_per_head": 128, "intermediate_size": 16_384, "num_hidden_layers": 32, "vocab_size": 100_000}
+    heads = {
+        "num_attention_heads": 32,
+        "num_key_value_heads": 4,
+        "mamba_step": 2,
+        "mamba_d_state": 64,
+        "mamba_d_conv": 4,
+        "mamba_num_heads": 64,
+    }
+    model = model_from_config({"model_type": "plamo2", **widths, **heads, "tie_word_embeddings": True}, model_id="pfnet/plamo-2-8b")
+    assert float(kv_bytes_per_token(model, tensor_parallel=1, bytes_per_value=2.0)) == 32_768
+
+
+def test_a_context_named_by_the_length_of_the_tokenizer_is_read() -> None:
+    # Kimi Linear names it so and no other way
+    model = model_from_config(
+        {**{k: v for k, v in TINY.items() if k != "max_position_embeddings"}, "model_max_length": 1_048_576}, model_id="org/m"
+    )
+    assert model.max_context_length == 1_048_576
 
 
 def test_what_decodes_is_a_decoder_though_its_architecture_is_called_a_model() -> None:
