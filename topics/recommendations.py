@@ -73,6 +73,7 @@ class ConfigurationBody(WireModel):
     total_memory_gb: float
     weight_memory_gb: float
     kv_cache_memory_gb: float
+    weight_format: str = ""
     max_loras: int = 0
     ttft: float
     tpot: float

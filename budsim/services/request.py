@@ -18,7 +18,7 @@ class SimulationRequest:
 
     Attributes:
         clusters: Inline topologies; empty means the known ones.
-        quantization: Method the weights are to be quantised with, None for as they are.
+        quantization: Formats the weights may be in, as they were sent: one, several with commas, or «any»; None for as they are.
         usd_per_hour: Prices given with the request, by device name.
         body: The request as it came, for storage and for the caller's own metadata.
     """

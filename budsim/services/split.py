@@ -1,4 +1,4 @@
-"""A request split into parts: cluster × hardware group × engine."""
+"""A request split into parts: cluster × hardware group × engine, each for every format of the weights that may be chosen."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from budsim.core.hardware.grouping import RejectedDevice, hardware_groups
 from budsim.core.hardware.pricing import PriceBook, price_per_device_hour
 from budsim.core.hardware.spec import Cluster, HardwareGroup
 from budsim.core.model.parameters import parameter_count
-from budsim.core.model.quantize import quantize
+from budsim.core.model.quantize import AS_STORED, formats
 from budsim.core.model.spec import ModelSpec
 from budsim.core.ranking.recommendation import Rejection
 from budsim.core.search.part import Part, Price
@@ -65,7 +65,7 @@ class Surroundings:
 
 def split(request: SimulationRequest, model: ModelSpec, around: Surroundings, policy: SplitPolicy) -> Split:
     """Return the parts of a request, and whatever of the clusters was left out with its reason."""
-    shaped = quantize(model, request.quantization) if request.quantization else model
+    shapes = formats(model, request.quantization or AS_STORED)
     model_set = set_choice(request.model_set, request.workflow_id, policy.model_sets)
     parts: list[Part] = []
     rejections: list[Rejection] = []
@@ -73,13 +73,10 @@ def split(request: SimulationRequest, model: ModelSpec, around: Surroundings, po
         grouping = hardware_groups(stored.cluster, request.hardware_mode, skip_master_for_cpu=policy.skip_master_for_cpu)
         rejections.extend(_rejections(stored.cluster, grouping.rejected, empty=not grouping.groups))
         for group in grouping.groups:
-            try:
-                engines = _engines(request, shaped, group, policy)
-            except NoCompatibleEngine as error:
-                rejections.append(_rejection(group, error))
-                continue
+            plans, refused = _runnable(request, shapes, group, policy)
+            rejections.extend(_rejection(group, error) for error in refused)
             price = _price(request, group, around.prices, policy)
-            made = (_part(request, shaped, group, engine=engine, price=price, around=around) for engine in engines)
+            made = (_part(request, plan, group, price=price, around=around) for plan in plans)
             parts.extend(replace(part, model_set=model_set) for part in made)
     notes = PlanNotes(
         rejections=tuple(rejections),
@@ -96,6 +93,33 @@ def eta_s(parts: int) -> float:
     Source: `make bench`: about 0.2 s for the way through the topics and 0.05 s of work a part on one core.
     """
     return 0.2 + 0.05 * parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """One engine for one format of the weights; the name is empty where the request leaves no choice of formats."""
+
+    model: ModelSpec
+    format_name: str
+    engine: EngineProfile
+    quantized: bool
+
+
+def _runnable(
+    request: SimulationRequest, shapes: Mapping[str, ModelSpec], group: HardwareGroup, policy: SplitPolicy
+) -> tuple[list[_Plan], list[NoCompatibleEngine]]:
+    """Return each engine that runs a format, and where none runs any, why."""
+    plans: list[_Plan] = []
+    refused: list[NoCompatibleEngine] = []
+    for name, shape in shapes.items():
+        try:
+            engines = _engines(request, shape, group, policy)
+        except NoCompatibleEngine as error:
+            refused.append(error)
+            continue
+        told, quantized = name if len(shapes) > 1 else "", request.quantization is not None and name != AS_STORED
+        plans += [_Plan(model=shape, format_name=told, engine=engine, quantized=quantized) for engine in engines]
+    return plans, [] if plans else refused
 
 
 def _engines(request: SimulationRequest, model: ModelSpec, group: HardwareGroup, policy: SplitPolicy) -> Sequence[EngineProfile]:
@@ -115,19 +139,16 @@ def _price(request: SimulationRequest, group: HardwareGroup, streamed: Mapping[s
     return Price(usd_per_hour=found.usd_per_hour, source=found.source)
 
 
-def _part(
-    request: SimulationRequest, model: ModelSpec, group: HardwareGroup, *, engine: EngineProfile, price: Price, around: Surroundings
-) -> Part:
-    name = "/".join(
-        (group.cluster_id, group.device_label, group.accelerator.name, group.device_name, str(round(group.memory_bytes)), engine.kind)
-    )
+def _part(request: SimulationRequest, plan: _Plan, group: HardwareGroup, *, price: Price, around: Surroundings) -> Part:
+    place = (group.cluster_id, group.device_label, group.accelerator.name, group.device_name, str(round(group.memory_bytes)))
+    name = "/".join((*place, plan.engine.kind, *filter(None, (plan.format_name,))))
     return Part(
         part_id=str(uuid5(request.workflow_id, name)),
         workflow_id=str(request.workflow_id),
-        model=model,
-        quantized=request.quantization is not None,
+        model=plan.model,
+        quantized=plan.quantized,
         group=group,
-        engine=engine,
+        engine=plan.engine,
         workload=request.workload,
         slo=request.slo,
         price=price,

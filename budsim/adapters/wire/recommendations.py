@@ -9,6 +9,7 @@ from budsim.core.memory.overheads import non_torch_bytes
 from budsim.core.ranking.deployment import Deployment
 from budsim.core.ranking.placement import carried_users
 from budsim.core.ranking.recommendation import ClusterRecommendation, RankedConfiguration, Recommendation
+from budsim.core.search.blacklist import weight_format
 from budsim.core.search.part import Configuration, PartResult, Range
 from budsim.core.search.space import scenario_of
 from budsim.core.units import bytes_to_gb, seconds_to_ms
@@ -133,6 +134,7 @@ def configuration_body(ranked: RankedConfiguration, result: PartResult | None = 
         total_memory_gb=bytes_to_gb(memory.total_bytes),
         weight_memory_gb=bytes_to_gb(memory.weights_bytes),
         kv_cache_memory_gb=bytes_to_gb(memory.kv_cache_bytes),
+        weight_format=weight_format(part.model),
         max_loras=max_loras(scenario_of(part), configuration.candidate, free_bytes=memory.usable_bytes - memory.total_bytes),
         ttft=seconds_to_ms(configuration.ttft_s),
         tpot=seconds_to_ms(configuration.tpot_s),

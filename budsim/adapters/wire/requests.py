@@ -104,7 +104,7 @@ def _quantization(event: SimulationRequested) -> str | None:
         raise InvalidInput(
             "is_quantization is true but quantization_type is not given",
             param="quantization_type",
-            remedy="name the format, for example fp8, int8, int4, awq or gptq",
+            remedy="name the format, for example fp8, int8, int4, awq or gptq, several with commas between them, or any",
         )
     return name.lower() if event.is_quantization and name else None
 

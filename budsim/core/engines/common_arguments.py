@@ -6,11 +6,10 @@ from budsim.core.engines.flags import has_choice
 from budsim.core.engines.releases import Release
 from budsim.core.engines.spec import EngineProfile, Scenario
 from budsim.core.hardware.spec import DeviceType
+from budsim.core.model.quantize import ONLINE
 from budsim.core.model.spec import ModelSpec, Precision
 
 LORA_RANK: Final = 256  # CONTRACT «Engines»
-# formats both engines make of an unquantised checkpoint as they load it; the others need a checkpoint that is stored so
-_ONLINE_QUANTIZATIONS: Final = frozenset({"fp8", "bitsandbytes"})
 _DTYPES: Final = {Precision.FP16: "float16", Precision.FP32: "float32"}  # everything else computes in bfloat16
 _WITHOUT_BF16: Final = ("V100", "T4")  # compute capability below 8.0, which vLLM's platforms/cuda.py refuses bfloat16 on
 
@@ -32,7 +31,7 @@ def dtype_of(scenario: Scenario) -> str:
 def online_quantization(model: ModelSpec) -> dict[str, Any]:
     """Return the format the engine makes as it loads, where it is one of those."""
     method = model.quantization.method if model.quantization else ""
-    return {"quantization": method} if method in _ONLINE_QUANTIZATIONS else {}
+    return {"quantization": method} if method in ONLINE else {}
 
 
 def parsers(engine: EngineProfile, release: Release) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from budsim.core.errors import InvalidInput
@@ -26,7 +27,31 @@ METHODS: Final[Mapping[str, Quantization]] = {
     "w4a16_nvfp4": Quantization(method="w4a16_nvfp4", weight_bits=4, group_size=16),
     "nvfp4": Quantization(method="nvfp4", weight_bits=4, group_size=16, activation=Precision.FP4),
 }
+ONLINE: Final = frozenset({"fp8", "bitsandbytes"})  # vLLM and SGLang make these of an unquantised checkpoint as they load it
+ANY: Final = "any"
+AS_STORED: Final = "stored"
+# What needs no checkpoint of its own; bitsandbytes needs none either, but no measured run says how fast it is, so it is tried only by name
+_OF_ANY: Final = (AS_STORED, "fp8")
 _UNQUANTISED = ("bf16", "bfloat16", "fp16", "float16", "none", "")
+
+
+def formats(model: ModelSpec, asked: str) -> dict[str, ModelSpec]:
+    """Return the model in each format that is asked for, by its name; of two names for the same model the first.
+
+    Args:
+        model: As it is stored.
+        asked: One name, several with commas between them, or «any»: as stored, and as fp8, which engines make of it as they load it.
+
+    Raises:
+        InvalidInput: A name has no known format.
+    """
+    names = [name.strip().lower() for name in asked.split(",") if name.strip()]
+    found: dict[str, ModelSpec] = {}
+    for name in chain.from_iterable(_OF_ANY if each == ANY else (each,) for each in names):
+        shape = model if name == AS_STORED else quantize(model, name)
+        if shape not in found.values():
+            found[name] = shape
+    return found
 
 
 def quantize(model: ModelSpec, method: str) -> ModelSpec:
@@ -41,7 +66,7 @@ def quantize(model: ModelSpec, method: str) -> ModelSpec:
     found = METHODS.get(name)
     if found is None:
         legal = ", ".join(sorted(METHODS))
-        raise InvalidInput(f"quantization_type {method!r} is not known", param="quantization_type", remedy=f"use one of {legal}")
+        raise InvalidInput(f"quantization_type {method!r} is not known", param="quantization_type", remedy=f"use {ANY}, or of {legal}")
     stored = model.quantization
     if stored is not None and stored.weight_bits <= found.weight_bits:
         return model

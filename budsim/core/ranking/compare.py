@@ -5,6 +5,8 @@ from typing import Final
 from budsim.core.ranking.deployment import Deployment
 from budsim.core.ranking.explanation import Comparison, Criterion
 from budsim.core.ranking.margins import missed
+from budsim.core.ranking.recommendation import RankedConfiguration
+from budsim.core.search.blacklist import weight_format
 from budsim.core.slo import Slo
 
 # one for each element of an OrderKey
@@ -83,6 +85,11 @@ def what_runs(deployment: Deployment) -> str:
     return " and ".join(
         f"{item.replicas} {'replica' if item.replicas == 1 else 'replicas'} of {item.part.engine.kind} at "
         f"TP={item.configuration.candidate.tensor_parallel}, PP={item.configuration.candidate.pipeline_parallel} "
-        f"on {item.part.group.device_name}"
+        f"on {item.part.group.device_name}{_narrowed(item)}"
         for item in deployment.members
     )
+
+
+def _narrowed(item: RankedConfiguration) -> str:
+    """Return «, weights in fp8» where a request left that to be chosen."""
+    return f", weights in {weight_format(item.part.model)}" if item.part.quantized and item.part.model.quantization else ""

@@ -87,6 +87,40 @@ def test_a_quantised_request_plans_the_quantised_model():
     assert not any(part.quantized for part in asked(gpu()).parts)
 
 
+def formats_of(parts):
+    return sorted((part.model.quantization.method if part.model.quantization else "", part.quantized) for part in parts)
+
+
+def test_of_several_formats_each_is_a_part_of_every_engine():
+    parts = asked(gpu(), quantization="fp8,int4,awq", engines=("vllm",)).parts
+    assert formats_of(parts) == [("awq", True), ("fp8", True)]
+    assert len(ids(parts)) == 2
+    assert len({part.seed for part in parts}) == 2
+
+
+def test_any_format_is_as_stored_and_what_engines_make_as_they_load():
+    assert formats_of(asked(gpu(), quantization="any", engines=("vllm",)).parts) == [("", False), ("fp8", True)]
+
+
+def test_a_single_format_leaves_the_parts_their_ids():
+    assert ids(asked(gpu(), quantization="fp8").parts) == ids(asked(gpu()).parts)
+
+
+def test_a_format_that_nothing_runs_on_a_device_is_told_only_where_no_other_runs():
+    amd = {"name": "AMD Instinct MI300X", "type": "rocm", "available_count": 8}
+    found = asked(Device(**amd), quantization="fp8,nf4", engines=("vllm",))
+    assert formats_of(found.parts) == [("fp8", True)]
+    assert found.notes.rejections == ()
+    alone = asked(Device(**amd), quantization="nf4", engines=("vllm",))
+    assert alone.parts == ()
+    assert "no_compatible_engine" in {item.code for item in alone.notes.rejections}
+
+
+def test_a_format_nobody_knows_is_refused_by_its_name():
+    with pytest.raises(InvalidInput, match="'fp7'"):
+        asked(gpu(), quantization="fp8, fp7")
+
+
 def test_the_model_set_of_the_request_stands_on_each_part_and_an_unknown_one_is_refused():
     assert {part.model_set for part in asked(gpu(), model_set="a-1", policy=POLICY_OF_SETS).parts} == {SetChoice(version="a-1")}
     with pytest.raises(InvalidInput, match="model_set 'b-2' is not at hand"):
