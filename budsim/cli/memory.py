@@ -49,7 +49,7 @@ def memory(  # noqa: PLR0913, PLR0917  # the options of an engine's command line
             "--mem-fraction-static",
             min=0.01,
             max=1.0,
-            help="Share of the device; 0.9, or what SGLang chooses by itself",
+            help="Share of the device; what the release takes by itself",
         ),
     ] = None,
     max_model_len: Annotated[int | None, typer.Option(min=1, max=10**8, help="Tokens of a sequence; the model's longest")] = None,

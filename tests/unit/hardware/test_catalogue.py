@@ -45,6 +45,12 @@ def test_every_figure_names_a_source_that_is_explained(column: str) -> None:
         assert not row[figure] or key in meanings, row["name"]
 
 
+def test_what_cuda_reports_was_read_in_a_log_of_the_device_or_of_one_named_beside_it() -> None:
+    sources = [row["source"] for row in rows("visible.csv")]
+    assert all(source.startswith(("torch reports", "as the")) for source in sources)
+    assert not [source for source in sources if "memory" in source and "out-of-memory" not in source]
+
+
 def test_every_alias_and_link_leads_somewhere() -> None:
     assert {row["name"] for row in rows("aliases.csv")} <= set(catalogue())
     assert all(row["bandwidth_source"] and row["latency_source"] for row in rows("links.csv"))
