@@ -98,6 +98,8 @@ def _tokens(scenario: Scenario, candidates: Candidates, *, held: Figure, concurr
 
 def default_share(scenario: Scenario, candidates: Candidates) -> FloatArray:
     """Return the share an engine takes when it is told none, shape (n,)."""
+    if scenario.device.device_type is DeviceType.CPU:
+        return np.full(len(candidates), USABLE_SHARE)
     if scenario.engine.kind is not EngineKind.SGLANG:
         return np.full(len(candidates), started_share(scenario.engine.kind, version_key(scenario.engine.version)))
     return static_fraction(scenario, candidates)

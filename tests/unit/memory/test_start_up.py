@@ -61,6 +61,11 @@ def test_an_engine_told_no_share_takes_that_of_its_release():
     assert [asked(engine_version=version).share for version in ("0.11.2", "0.19.1", "0.20.0", "0.33.0")] == [0.9, 0.9, 0.92, 0.92]
 
 
+def test_the_share_that_is_told_is_the_one_the_budget_is_made_of():
+    found = answer(Question(model=llama_8b(), device="XEON-8480+", device_memory_bytes=256 * GIB, max_model_len=8192))
+    assert found.share * 256 == pytest.approx(found.budget_gib)
+
+
 def test_graphs_are_taken_off_the_cache_from_0_21_on():
     before, since = (asked(engine_version=version, share=0.9) for version in ("0.19.0", "0.21.0"))
     assert before.kv_cache_gib - since.kv_cache_gib == pytest.approx(since.cuda_graph_gib)

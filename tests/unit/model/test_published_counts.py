@@ -22,6 +22,11 @@ CONTEXTS = {  # max_position_embeddings of their config.json, which base and tun
     "Qwen/Qwen2.5-7B": 131_072,
     "Qwen/Qwen2.5-7B-Instruct": 32_768,
     "Qwen/Qwen3-30B-A3B-Instruct-2507": 262_144,
+    "Qwen/Qwen3-Next-80B-A3B-Instruct": 262_144,
+    "Qwen/Qwen3-Next-80B-A3B-Thinking": 262_144,
+    "bigcode/starcoder2-3b": 16_384,
+    "CohereForAI/c4ai-command-r-v01": 131_072,
+    "moonshotai/Kimi-Linear-48B-A3B-Instruct": 1_048_576,
 }
 
 
