@@ -15,7 +15,7 @@ from budsim.core.predictors.features import FEATURES
 from budsim.core.predictors.likeness import COORDINATES, Kernel
 from budsim.core.predictors.neighbours import Neighbours
 from budsim.core.predictors.regressor import Corrections, TrainedModel
-from budsim.core.predictors.widths import Widths
+from budsim.core.predictors.widths import Quantiles, Widths
 
 if TYPE_CHECKING:
     from xgboost import Booster
@@ -23,21 +23,25 @@ if TYPE_CHECKING:
 CARD: Final = "card.json"
 NEIGHBOURS: Final = "neighbours.npz"
 TARGETS: Final = ("ttft", "tpot")
+BATCH: Final = "batch_"  # before the name of a latency: that of static batches
+STATIC_BATCH: Final = FEATURES.index("static_batch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What was learned of one target: trees, the share of them that is trusted, and measured runs."""
+    """What was learned of one target: trees, the share of them that is trusted, and measured runs, which tell of closed loops alone."""
 
     booster: "Booster"
     trust: float
+    batch_trust: float
     neighbours: Neighbours
 
     def told(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the logarithmic correction and the likeness of the nearest measured run, shape (n,) each."""
         trees = self.booster.inplace_predict(features.astype(np.float32), validate_features=False)
         near, nearness = self.neighbours.told(features)
-        return self.trust * np.asarray(trees, dtype=np.float64) + near, nearness
+        trust = np.where(features[:, STATIC_BATCH] > 0.0, self.batch_trust, self.trust)
+        return trust * np.asarray(trees, dtype=np.float64) + near, nearness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +66,18 @@ class BoostedModel:
         return Corrections(
             log_ttft=ttft,
             log_tpot=tpot,
-            ttft=self.widths["ttft"].at(near_ttft),
-            tpot=self.widths["tpot"].at(near_tpot),
-            e2e=self.widths["e2e"].at(near_tpot),
+            ttft=self._around("ttft", near_ttft, features),
+            tpot=self._around("tpot", near_tpot, features),
+            e2e=self._around("e2e", near_tpot, features),
             nearness=near_tpot,
         )
+
+    def _around(self, name: str, nearness: FloatArray, features: FloatArray) -> Quantiles:
+        closed, batch = self.widths[name].at(nearness), features[:, STATIC_BATCH] > 0.0
+        if not batch.any():
+            return closed
+        found = self.widths[BATCH + name].at(nearness)
+        return Quantiles(low=np.where(batch, found.low, closed.low), high=np.where(batch, found.high, closed.high))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +144,8 @@ def _target(card: Mapping[str, Any], folder: Path, tables: Mapping[str, FloatArr
     kernel = card["kernels"][name]
     return Target(
         booster=booster,
-        trust=float(card["trust"]),
+        trust=float(card["trust"][name]),
+        batch_trust=float(card["batch_trust"][name]),
         neighbours=Neighbours(
             kernel=Kernel(**{**kernel, "far": tuple(kernel["far"]), "near": tuple(kernel["near"])}),
             points=tables[f"points_{name}"],

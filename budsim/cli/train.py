@@ -1,11 +1,11 @@
 """`budsim train`: trained models from measured rows, with their cards."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -21,9 +21,11 @@ from budsim.services.accuracy.rows import Row
 from budsim.services.accuracy.runs import Models
 from budsim.services.accuracy.shapes import models_of
 from budsim.services.training.card import Lineage
-from budsim.services.training.folds import Held
 from budsim.services.training.learn import Steps
 from budsim.services.training.rows import Table
+
+if TYPE_CHECKING:
+    from budsim.services.training.train import Training
 
 console = Console(soft_wrap=True, highlight=False)
 ROWS: Final = "measurements.csv"
@@ -45,11 +47,11 @@ def train(  # noqa: PLR0913, PLR0917  # each is an option of the command
     Example: budsim train ../shared/data --out pretrained_models --seed 1 --date 2026-01-31
     """
     from budsim.cli.observed import with_feedback
-    from budsim.services.training.learn import learnable, learned
+    from budsim.services.training.learn import learnable
     from budsim.services.training.physics import PhysicsOfFolds
     from budsim.services.training.rows import analysed, table_of
     from budsim.services.training.settings import Settings
-    from budsim.services.training.train import chosen, cross_validated, files_of, lineage_of, pairs_of
+    from budsim.services.training.train import chosen, files_of, lineage_of, pairs_of, trained
 
     day = _day(date)
     lines, models = _read(data)
@@ -61,12 +63,11 @@ def train(  # noqa: PLR0913, PLR0917  # each is an option of the command
     _say_rows(table, len(lines))
     rows = learnable(table, analysed(table, constants))
     with _progress() as said:
-        whole = learned(rows, settings, said)
-        held = cross_validated(rows, whole, settings, PhysicsOfFolds(table, models, constants, whole=rows), said)
+        training = trained(rows, settings, PhysicsOfFolds(table, models, constants, whole=rows), said)
     lineage = lineage_of(rows, settings, date=day, constants=constants.version)
-    files = files_of(pairs, rows, held, whole, settings, lineage)
+    files = files_of(pairs, training, lineage)
     if report is not None:
-        _report(report, table, held, lineage)
+        _report(report, training, lineage)
     _write(out, files)
     console.print(f"{len(pairs)} models, {sum(map(len, files.values())) / 1e6:.2f} MB, written to {out}", markup=False)
 
@@ -84,13 +85,18 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         path.write_bytes(content)
 
 
-def _report(report: Path, table: Table, held: Sequence[Held], lineage: Lineage) -> None:
+def _report(report: Path, training: "Training", lineage: Lineage) -> None:
     from budsim.cli.training_plots import draw_runs
     from budsim.services.calibration.report import with_figures
+    from budsim.services.training.metrics import judged
     from budsim.services.training.report import BEGIN, END, pairs_of, report_of
+    from budsim.services.training.train import pairs_of as engines_of
 
-    drawn = draw_runs(pairs_of(table, held), report.with_suffix(""))
-    lines = report_of(table, held, version=lineage.version, date=lineage.date)
+    table = training.rows.table
+    drawn = draw_runs(pairs_of(table, training.held), report.with_suffix(""))
+    splits = judged(table, training.held, engines_of(table))
+    batches = judged(table, training.batches, (), batches=True)
+    lines = report_of(table, splits, batches, lineage=lineage, ways=training.ways)
     lines += ["", *(f"![{path.stem.replace('_', ' ')}]({path.relative_to(report.parent)})" for path in drawn)]
     before = report.read_text(encoding="utf-8") if report.exists() else "# Accuracy"
     report.write_text(with_figures(before, lines, begin=BEGIN, end=END), encoding="utf-8")

@@ -15,13 +15,17 @@ from budsim.core.predictors.widths import Quantiles
 from budsim.services.accuracy.capacity import MemoryOfWhatRan
 from budsim.services.accuracy.shapes import models_of
 from budsim.services.training.boost import Trees
-from budsim.services.training.learn import Learnable, learnable, learned
+from budsim.services.training.learn import Learnable, learnable
 from budsim.services.training.rows import Table, analysed, table_of
-from budsim.services.training.settings import Settings
-from budsim.services.training.train import chosen, cross_validated, files_of, lineage_of, pairs_of
+from budsim.services.training.settings import KERNELS, Settings
+from budsim.services.training.train import Training, chosen, files_of, lineage_of, pairs_of, trained
 from tests.support.measured_rows import LLAMA_SHAPE, row
 
-SETTINGS = Settings(seed=1, trees=Trees(rounds=10, depth=2))
+SETTINGS = Settings(
+    seed=1,
+    trees=(Trees(rounds=10, depth=2, leaf_weight=8.0), Trees(rounds=10, depth=3, leaf_weight=8.0)),
+    kernels={name: (kernel,) for name, kernel in KERNELS.items()},
+)
 
 
 def silent(text: str, done: int, total: int) -> None:
@@ -60,13 +64,18 @@ def small() -> Learnable:
     return learnable(found, analysed(found, shipped_constants()))
 
 
-def set_files(*, engine: str | None = None, date: str = "2026-01-31") -> dict[str, bytes]:
-    """Return the files of a set trained on the 96 runs."""
+@cache
+def small_training() -> Training:
+    """Return what the 96 runs teach."""
     rows = small()
-    whole = learned(rows, SETTINGS, silent)
-    held = cross_validated(rows, whole, SETTINGS, lambda _: rows, silent)
+    return trained(rows, SETTINGS, lambda _: rows, silent)
+
+
+def set_files(*, engine: str | None = None, date: str = "2026-01-31") -> dict[str, bytes]:
+    """Return the files of a set trained on the 96 runs, anew."""
+    rows = small()
     lineage = lineage_of(rows, SETTINGS, date=date, constants="analytic-test")
-    return files_of(chosen(pairs_of(rows.table), engine, None), rows, held, whole, SETTINGS, lineage)
+    return files_of(chosen(pairs_of(rows.table), engine, None), trained(rows, SETTINGS, lambda _: rows, silent), lineage)
 
 
 class SteadyModel:

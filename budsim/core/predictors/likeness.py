@@ -33,9 +33,10 @@ DEVICE_STEPS: Final[Mapping[str, float]] = {
     "is_cuda": 0.5,
     "is_rocm": 0.5,
 }
-MODES: Final = ("static_batch", "open_loop", "median")
+# Other kinds of load are no neighbours at all; medians over requests tell a little of means
+MODE_STEPS: Final[Mapping[str, float]] = {"static_batch": 0.1, "open_loop": 0.1, "median": 0.5}
 ENGINE: Final = (*(f"engine_{name}" for name in ENGINES), "engine_version")
-COORDINATES: tuple[str, ...] = (*LOAD, *LAYOUT, *MODEL_STEPS, *DEVICE_STEPS, *ENGINE, *MODES)
+COORDINATES: tuple[str, ...] = (*LOAD, *LAYOUT, *MODEL_STEPS, *DEVICE_STEPS, *ENGINE, *MODE_STEPS)
 COLUMNS: Final[IntArray] = np.array([FEATURES.index(name) for name in COORDINATES])
 # What two runs may have in common, each with an amplitude of its own: engine, its version, device, model, and these together
 SHARED: Final = ("engine", "version", "device", "device_engine", "model", "model_engine", "model_device_engine", "all")
@@ -58,6 +59,8 @@ class Kernel:
         far: Lengths over LOAD and LAYOUT at which what is shared fades.
         near: The same of what is local.
         release: Distance in releases at which an engine's versions are told apart; 1 is one minor release.
+        fade_model: Power of the likeness of the most alike measured model by which what a model shares is believed.
+        fade_run: Power of the likeness, in model, device and release, of the most alike run by which what is shared whatever the model is.
     """
 
     shared: Mapping[str, float]
@@ -66,6 +69,8 @@ class Kernel:
     far: tuple[float, ...]
     near: tuple[float, ...]
     release: float
+    fade_model: float
+    fade_run: float
 
     @property
     def variance(self) -> float:
@@ -82,18 +87,54 @@ class Likeness:
     engine: FloatArray
     version: FloatArray
 
+    @property
+    def whole(self) -> FloatArray:
+        """Model, device and release together."""
+        return self.model * self.device * self.version
 
-def covariance(left: FloatArray, right: FloatArray, kernel: Kernel) -> FloatArray:
-    """Return the covariance of the errors of two lists of runs, noise left out, shape (left, right). [log²]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What two lists of runs share before load and layout fade it, shape (left, right) each.
+
+    Attributes:
+        anyhow: Variance shared whatever the model. [log²]
+        model: Variance shared for the model's sake. [log²]
+        local: Variance of what is local, for having everything in common. [log²]
+        alike: What they have in common.
+    """
+
+    anyhow: FloatArray
+    model: FloatArray
+    local: FloatArray
+    alike: Likeness
+
+    @property
+    def shared(self) -> FloatArray:
+        """Variance that load and layout fade slowly. [log²]"""
+        return self.anyhow + self.model
+
+    def believed(self, kernel: Kernel) -> tuple[FloatArray, FloatArray]:
+        """Return the shared and the local variance as far as they are believed of each of `left`: less the newer it is.
+
+        Who ran nothing like a candidate still shares its engine, but errors of other models on it carry over badly.
+        """
+        model = self.alike.model.max(axis=1, initial=0.0, keepdims=True) ** kernel.fade_model
+        run = self.alike.whole.max(axis=1, initial=0.0, keepdims=True) ** kernel.fade_run
+        return self.anyhow * run + self.model * model, self.local * model
+
+
+def covariances(found: Identity, left: FloatArray, right: FloatArray, kernel: Kernel) -> tuple[FloatArray, FloatArray]:
+    """Return the covariance of errors whatever the model, and that for the model's sake, noise left out, shape (left, right). [log²]
 
     Args:
+        found: What they share before load and layout fade it.
         left: Coordinates, shape (left, len(COORDINATES)); `right` likewise.
         right: The others.
         kernel: How alike runs are.
     """
-    shared, alike = identity(left, right, kernel)
     far, near = faded(left[:, _WHOLE], right[:, _WHOLE], kernel, _WHOLE)
-    return np.asarray(shared * far + kernel.local * alike * near)
+    return found.anyhow * far, found.model * far + found.local * near
 
 
 def faded(left: FloatArray, right: FloatArray, kernel: Kernel, columns: slice) -> tuple[FloatArray, FloatArray]:
@@ -111,23 +152,20 @@ def faded(left: FloatArray, right: FloatArray, kernel: Kernel, columns: slice) -
     return far, near
 
 
-def identity(left: FloatArray, right: FloatArray, kernel: Kernel) -> tuple[FloatArray, FloatArray]:
-    """Return the variance shared by what runs have in common, and how far they have all of it in common, shape (left, right)."""
+def identity(left: FloatArray, right: FloatArray, kernel: Kernel) -> Identity:
+    """Return what two lists of runs share: of coordinates of shape (left, …) and (right, …)."""
     found = likeness(left, right, kernel)
-    mode = _alike(left, right, dict.fromkeys(MODES, 0.5))
+    mode = _alike(left, right, MODE_STEPS)
     pair = found.device * found.engine
-    products = {
-        "engine": found.engine,
-        "version": found.version,
-        "device": found.device,
-        "device_engine": pair,
+    anyhow = {"engine": found.engine, "version": found.version, "device": found.device, "device_engine": pair}
+    model = {
         "model": found.model,
         "model_engine": found.model * found.engine,
         "model_device_engine": found.model * pair,
-        "all": found.model * found.device * found.version,
+        "all": found.whole,
     }
-    shared = np.sum([kernel.shared[name] * products[name] for name in SHARED], axis=0)
-    return np.asarray(mode * shared), np.asarray(mode * products["all"])
+    sums = [np.sum([kernel.shared[name] * part for name, part in parts.items()], axis=0) for parts in (anyhow, model)]
+    return Identity(anyhow=mode * sums[0], model=mode * sums[1], local=kernel.local * mode * found.whole, alike=found)
 
 
 def likeness(left: FloatArray, right: FloatArray, kernel: Kernel) -> Likeness:

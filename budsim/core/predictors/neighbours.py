@@ -156,15 +156,17 @@ def _layout(kind: Kind, key: bytes) -> Layout:
 def _kind(runs: Neighbours, key: bytes) -> Kind:
     """Return what runs tell a kind, the row of its coordinates as bytes; its users and layout are not looked at."""
     one, cells, kernel = np.frombuffer(key)[None], _cells(runs), runs.kernel
-    shared, alike = (each[0] for each in identity(one, runs.points, kernel))
-    local = kernel.local * alike
+    found = identity(one, runs.points, kernel)
+    shared, local = found.shared[0], found.local[0]
+    told_shared, told_local = (each[0] for each in found.believed(kernel))
     related = shared + local > UNRELATED * kernel.variance
     far, near = (each[0] for each in faded(one[:, PROMPT_COLUMNS], runs.points[:, PROMPT_COLUMNS], kernel, PROMPT_COLUMNS))
     shared, local = np.where(related, shared * far, 0.0), np.where(related, local * near, 0.0)
+    told_shared, told_local = np.where(related, told_shared * far, 0.0), np.where(related, told_local * near, 0.0)
     return Kind(
         runs=runs,
-        shared=_sums(runs.weights * shared, cells.cell_of),
-        local=_sums(runs.weights * local, cells.cell_of),
+        shared=_sums(runs.weights * told_shared, cells.cell_of),
+        local=_sums(runs.weights * told_local, cells.cell_of),
         nearest=_unexceeded(Nearest(shared=shared[related], local=local[related], cell=cells.cell_of[related])),
     )
 

@@ -13,6 +13,7 @@ from budsim.core.predictors.features import features_of
 from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.predictors.protocol import Interval, Method, Predictions
 from budsim.core.predictors.widths import Quantiles
+from budsim.core.workload import LoadMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +83,15 @@ class RegressorPredictor:
     def predict(self, scenario: Scenario, candidates: Candidates) -> Predictions:
         """Return the corrected predictions of every candidate: E2E = TTFT + (O − 1)·TPOT.
 
+        Open loops are told by physics, in its intervals: none was learned from, and corrections of closed loops do not carry over.
+
         Args:
             scenario: Model, device, engine and load of a part.
             candidates: Columns of shape (n,).
         """
         physics, latency = self._heuristic.analysed(scenario, candidates)
+        if scenario.workload.mode is LoadMode.OPEN_LOOP:
+            return physics
         found = self._model.correct(features_of(scenario, candidates, latency))
         ttft, tpot = physics.ttft_s * np.exp(found.log_ttft), physics.tpot_s * np.exp(found.log_tpot)
         output = scenario.workload.output_tokens

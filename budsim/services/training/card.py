@@ -10,7 +10,7 @@ from budsim.core.predictors.features import FEATURES
 from budsim.core.predictors.likeness import COORDINATES
 from budsim.core.predictors.widths import Widths
 from budsim.services.training.rows import Table, TrainingRow
-from budsim.services.training.settings import Settings
+from budsim.services.training.settings import Settings, Way
 
 FEW_RUNS: Final = 50
 DIGITS: Final = 4
@@ -38,8 +38,10 @@ class Pair:
         return row.row.engine == self.engine and row.run.scenario.device.device_type is self.device_type
 
 
-def card_of(pair: Pair, table: Table, settings: Settings, lineage: Lineage, learned: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the card of a pair; `learned` holds widths, metrics and sha256."""
+def card_of(
+    pair: Pair, table: Table, settings: Settings, lineage: Lineage, ways: Mapping[str, Way], learned: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the card of a pair; `ways` is how each target is told, `learned` holds widths, metrics and sha256."""
     own = [row for row in table.rows if pair.holds(row)]
     return {
         "engine": pair.engine,
@@ -47,9 +49,10 @@ def card_of(pair: Pair, table: Table, settings: Settings, lineage: Lineage, lear
         **asdict(lineage),
         "learned": "log(measured / analytic) of TTFT and TPOT, by boosted trees and, on what they leave, kriging over measured runs",
         "seed": settings.seed,
-        "trust": settings.trust,
-        "trees": asdict(settings.trees),
-        "kernels": {name: asdict(kernel) for name, kernel in settings.kernels.items()},
+        "trust": {name: way.trust for name, way in ways.items()},
+        "batch_trust": {name: way.batch_trust for name, way in ways.items()},
+        "trees": {name: asdict(way.trees) for name, way in ways.items()},
+        "kernels": {name: asdict(way.kernel) for name, way in ways.items()},
         "rows": {"own": _kinds(own), "all": _kinds(table.rows), "left_out": dict(table.left_out)},
         "sources": _sources(table.rows, own),
         "limits": _limits(pair, own),
@@ -83,7 +86,10 @@ def _sources(rows: Sequence[TrainingRow], own: Sequence[TrainingRow]) -> list[di
 
 def _limits(pair: Pair, own: Sequence[TrainingRow]) -> list[str]:
     served = sum(not row.static for row in own)
-    limits = ["decoders without speculative decoding; open loops are corrected as closed ones of the same batch would be"]
+    limits = [
+        "decoders without speculative decoding; open loops are told by physics alone, for none was learned from",
+        "trees and runs are those of all pairs; the widths of the intervals are the pair's own",
+    ]
     if served < FEW_RUNS:
         limits.append(
             f"only {served} closed-loop runs of {pair.engine} on {pair.device_type}: the answer leans on physics and on other pairs"

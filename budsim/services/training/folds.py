@@ -1,7 +1,7 @@
-"""How models do on runs they never saw: other points, other server configurations, other models, other devices."""
+"""What folds hold back: points, server configurations, models, devices, sources, releases."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -10,10 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from budsim.core.engines.candidates import BoolArray, FloatArray, IntArray
-from budsim.services.training.boost import told
-from budsim.services.training.learn import Learnable, LearnedTarget, trees_without
 from budsim.services.training.rows import Table, TrainingRow
-from budsim.services.training.settings import TARGETS, Settings
 
 POINT_FOLDS: Final = 5
 SERVER_FOLDS: Final = 10
@@ -27,6 +24,8 @@ class Split(StrEnum):
     SERVER = "server configuration"
     MODEL = "model"
     DEVICE = "device"
+    SOURCE = "source"
+    RELEASE = "engine release"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,28 +65,6 @@ def folds(table: Table) -> Iterator[Fold]:
                 yield Fold(split=split, name=str(name), held=held, scored=np.flatnonzero(held & clean))
 
 
-def held_out(fold: Fold, rows: Learnable, whole: Mapping[str, LearnedTarget], settings: Settings) -> Held:
-    """Return the predictions of a fold by trees and neighbours that never saw it.
-
-    Args:
-        fold: What is held back.
-        rows: Rows with the physics of the fold.
-        whole: What all rows teach: how alike runs are is taken from there.
-        settings: How models are grown.
-    """
-    factor, nearness = np.zeros((len(fold.scored), 2)), np.zeros((len(fold.scored), 2))
-    for target, name in enumerate(TARGETS):
-        trees = settings.trust * told(trees_without(rows, target, fold.held, settings), rows.features)
-        kept, left = whole[name], rows.errors[:, target] - trees
-        hidden = np.flatnonzero(fold.held[kept.rows])
-        near, near_error = np.zeros(len(rows.errors)), np.zeros(len(rows.errors))
-        near_error[kept.rows[hidden]] = kept.kriged.without(hidden, left[kept.rows])
-        near[kept.rows[hidden]] = kept.kriged.nearest_without(hidden)
-        factor[:, target] = (trees + near_error)[fold.scored]
-        nearness[:, target] = near[fold.scored]
-    return Held(fold=fold, log_factor=factor, analytic_s=rows.analytic_s[fold.scored], nearness=nearness)
-
-
 def _label(split: Split, row: TrainingRow, index: int) -> str:
     measured = row.row
     match split:
@@ -99,3 +76,7 @@ def _label(split: Split, row: TrainingRow, index: int) -> str:
             return measured.arch
         case Split.DEVICE:
             return row.run.scenario.device.name
+        case Split.SOURCE:
+            return row.site
+        case Split.RELEASE:
+            return row.release

@@ -8,13 +8,13 @@ from budsim.core.latency.constants import Constants, constants_from
 from budsim.services.accuracy.runs import Models
 from budsim.services.calibration.fit import Observations, fit_constants
 from budsim.services.calibration.folds import selected
-from budsim.services.calibration.observe import observations
+from budsim.services.calibration.observe import is_clean, observations
 from budsim.services.calibration.store import Provenance, constants_document
 from budsim.services.training.folds import Fold, Split
 from budsim.services.training.learn import Learnable, learnable
 from budsim.services.training.rows import Table, analysed
 
-REFITTED: frozenset[Split] = frozenset({Split.MODEL, Split.DEVICE})  # a point or a layout alone hardly moves a constant
+REFITTED: frozenset[Split] = frozenset(Split) - {Split.POINT, Split.SERVER}  # a point or a layout alone hardly moves a constant
 
 
 class PhysicsOfFolds:
@@ -24,14 +24,16 @@ class PhysicsOfFolds:
         self._table, self._kernels, self._whole = table, constants.kernels, whole
         # no scored run has what is added for batches, and the batches that a fold holds back teach nothing
         self._of_batches = {key: effect for key, effect in constants.effects.items() if key.startswith("offline:")}
-        self._observed: Observations = observations([row.row for row in table.rows if row.clean], models, constants.kernels)
+        self._fitted = np.array([row.clean and is_clean(row.row) for row in table.rows])
+        fitted = [row.row for row, counts in zip(table.rows, self._fitted, strict=True) if counts]
+        self._observed: Observations = observations(fitted, models, constants.kernels)
 
     def __call__(self, fold: Fold) -> Learnable:
-        """Return the rows with physics refitted where a fold takes away a model or a device, else with the constants of all."""
+        """Return the rows with physics refitted where a fold takes away more than points or layouts, else with the constants of all."""
         if fold.split not in REFITTED:
             return self._whole
-        column = np.array(self._observed.archs if fold.split is Split.MODEL else self._observed.devices)
-        return learnable(self._table, analysed(self._table, self._constants(selected(self._observed, column != fold.name))))
+        seen = selected(self._observed, ~fold.held[self._fitted])
+        return learnable(self._table, analysed(self._table, self._constants(seen)))
 
     def _constants(self, seen: Observations) -> Constants:
         document = constants_document(seen, fit_constants(seen), {}, Provenance(date="", sources=()))

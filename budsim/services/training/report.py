@@ -2,19 +2,19 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from budsim.core.engines.candidates import FloatArray
-from budsim.core.predictors.widths import Widths
-from budsim.services.accuracy.predict import Outcome
+from budsim.services.accuracy.rows import RowMode
 from budsim.services.accuracy.score import Metric, Score, scores_of
+from budsim.services.training.card import Lineage
 from budsim.services.training.folds import Held, Split
-from budsim.services.training.intervals import predicted_s, widths_of
-from budsim.services.training.metrics import analytic_outcomes_of, outcomes_of
+from budsim.services.training.intervals import predicted_s
+from budsim.services.training.metrics import Judged
 from budsim.services.training.rows import Table
+from budsim.services.training.settings import Way
 
 BEGIN: Final = "<!-- regressor: begin, written by `budsim train --report` -->"
 END: Final = "<!-- regressor: end -->"
@@ -25,40 +25,61 @@ AIMS: Final[Mapping[Split, str]] = {
     Split.MODEL: "– / – / 18",
     Split.DEVICE: "– / – / 22",
 }
+NO_AIM: Final = "–"
 NEARNESS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 0.9, 1.01)
 MIN_GROUP: Final = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """Held-out runs of one split: what the regressor and what physics alone predict of them, with their nearness."""
+def report_of(table: Table, splits: Sequence[Judged], batches: Sequence[Judged], *, lineage: Lineage, ways: Mapping[str, Way]) -> list[str]:
+    """Return the report's lines: closed loops by split, by pair and by likeness, then static batches.
 
-    split: Split
-    folds: int
-    trained: Sequence[Outcome]
-    analytic: Sequence[Outcome]
-    nearness: FloatArray
-
-
-def scored(table: Table, held: Sequence[Held]) -> list[Scored]:
-    """Return the held-out runs by split."""
-    widths = widths_of(table, held)
-    return [_scored(table, split, inside, widths) for split in Split if (inside := [each for each in held if each.fold.split is split])]
-
-
-def report_of(table: Table, held: Sequence[Held], *, version: str, date: str) -> list[str]:
-    """Return the report's lines."""
-    splits = scored(table, held)
+    Args:
+        table: The rows.
+        splits: Held-out closed loops; `batches` held-out static batches.
+        batches: The others.
+        lineage: Version and date of the set.
+        ways: What was chosen for each target.
+    """
     clean = int(table.clean.sum())
-    lines = [f"Model set {version}, {len(table.rows)} rows, of which {clean} closed loops with means are scored, on {date}. In %.", ""]
-    lines += ["| held out | runs | folds | aim, MAPE | regressor, MAPE | regressor, median | physics, MAPE | inside 90 % interval |"]
-    lines += ["|---|---|---|---|---|---|---|---|"]
-    lines += [_split_line(each) for each in splits]
-    lines += ["", "TTFT / TPOT / E2E in each cell.", "", "### Regressor, by engine and device type"]
+    lines = [
+        f"Model set {lineage.version}, {len(table.rows)} rows, of which {clean} closed loops with means are scored, on {lineage.date}."
+    ]
+    lines += ["In %. TTFT / TPOT / E2E in each cell.", "", *_by_split(splits)]
+    lines += ["", "Chosen on all rows:", "", *(_chosen(name, way) for name, way in ways.items())]
+    lines += ["", "### Regressor, by engine and device type"]
     for each in splits:
         lines += ["", f"{str(each.split).capitalize()} held out:", "", *_groups(each)]
     lines += ["", "### Regressor, by likeness of the nearest measured run", "", *_by_nearness(splits)]
+    lines += ["", "### Regressor, static batches", "", *_by_split(batches)]
     return lines
+
+
+def _by_split(splits: Sequence[Judged]) -> Iterator[str]:
+    yield (
+        "| held out | runs | folds | aim, MAPE | regressor, MAPE | regressor, median | physics, MAPE | physics, median |"
+        " inside 90 % interval |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for each in splits:
+        trained, analytic = scores_of(each.trained), scores_of(each.analytic)
+        cells = (
+            NO_AIM if each.trained[0].row.mode == RowMode.STATIC_BATCH else AIMS.get(each.split, NO_AIM),
+            _cell(trained, "mape"),
+            _cell(trained, "median_ape"),
+            _cell(analytic, "mape"),
+            _cell(analytic, "median_ape"),
+            _cell(trained, "coverage"),
+        )
+        yield f"| {each.split} | {len(each.trained)} | {each.folds} | {' | '.join(cells)} |"
+
+
+def _chosen(name: str, way: Way) -> str:
+    kernel = way.kernel
+    return (
+        f"- {name.upper()}: trees of depth {way.trees.depth}, of which {way.trust:g} is believed (static batches: {way.batch_trust:g});"
+        f" kriging with a noise of {kernel.noise:.2g}, {kernel.far[0]:.2g} e-folds of users far and {kernel.near[0]:.2g} near,"
+        f" believed by likeness of model ^ {kernel.fade_model:g} and of run ^ {kernel.fade_run:g}"
+    )
 
 
 def pairs_of(table: Table, held: Sequence[Held]) -> Iterator[tuple[Split, FloatArray, FloatArray, FloatArray]]:
@@ -68,29 +89,7 @@ def pairs_of(table: Table, held: Sequence[Held]) -> Iterator[tuple[Split, FloatA
         yield each.fold.split, table.measured_s[each.fold.scored, 2], predicted_s(each, output)[:, 2], each.nearness[:, 1]
 
 
-def _scored(table: Table, split: Split, inside: Sequence[Held], widths: Mapping[str, Widths]) -> Scored:
-    return Scored(
-        split=split,
-        folds=len(inside),
-        trained=[outcome for each in inside for outcome in outcomes_of(table, each, widths)],
-        analytic=[outcome for each in inside for outcome in analytic_outcomes_of(table, each)],
-        nearness=np.concatenate([each.nearness[:, 1] for each in inside]),
-    )
-
-
-def _split_line(each: Scored) -> str:
-    trained, analytic = scores_of(each.trained), scores_of(each.analytic)
-    cells = (
-        AIMS[each.split],
-        _cell(trained, "mape"),
-        _cell(trained, "median_ape"),
-        _cell(analytic, "mape"),
-        _cell(trained, "coverage"),
-    )
-    return f"| {each.split} | {len(each.trained)} | {each.folds} | {' | '.join(cells)} |"
-
-
-def _groups(each: Scored) -> Iterator[str]:
+def _groups(each: Judged) -> Iterator[str]:
     yield "| | runs | regressor, MAPE | physics, MAPE | inside 90 % interval |"
     yield "|---|---|---|---|---|"
     names = [f"{outcome.row.engine}, {outcome.row.device_type}" for outcome in each.trained]
@@ -102,7 +101,7 @@ def _groups(each: Scored) -> Iterator[str]:
             yield f"| {name} | {len(chosen)} | {' | '.join(cells)} |"
 
 
-def _by_nearness(splits: Sequence[Scored]) -> Iterator[str]:
+def _by_nearness(splits: Sequence[Judged]) -> Iterator[str]:
     yield "| likeness | runs, all splits | MAPE | inside 90 % interval |"
     yield "|---|---|---|---|"
     outcomes = [outcome for each in splits for outcome in each.trained]

@@ -23,6 +23,7 @@ from budsim.services.accuracy.rows import Measured, MeasuredRow, Row, RowMode, r
 from budsim.services.accuracy.runs import Models, Run, run_of
 
 LEARNED_MODES: Final = (RowMode.CLOSED_LOOP, RowMode.STATIC_BATCH)
+CAMPAIGNS: Final = ("InferenceX",)  # measured by one hand, though published in several places
 MEDIANS: Final = ("median_ttft_ms", "median_tpot_ms")
 
 
@@ -46,6 +47,21 @@ class TrainingRow:
     def clean(self) -> bool:
         """Whether it counts in the scores: a closed loop with means of TTFT and TPOT."""
         return not self.static and not self.median
+
+    @property
+    def site(self) -> str:
+        """Who measured it."""
+        return next((name for name in CAMPAIGNS if name in self.source), self.source)
+
+    @property
+    def release(self) -> str:
+        """Engine and version."""
+        return f"{self.row.engine} {self.row.engine_version}"
+
+    @property
+    def kind(self) -> str:
+        """What is measured over and over: mode, architecture × hardware × engine."""
+        return f"{self.row.mode}|{self.row.arch}|{self.run.scenario.device.name}|{self.row.engine}"
 
     @property
     def server(self) -> str:

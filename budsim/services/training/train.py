@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
@@ -11,27 +12,50 @@ import numpy as np
 from budsim.core.errors import InvalidInput
 from budsim.core.hardware.spec import DeviceType
 from budsim.services.training.card import Lineage, Pair, card_of, stored_widths
-from budsim.services.training.folds import Fold, Held, folds, held_out
-from budsim.services.training.intervals import widths_of
-from budsim.services.training.learn import Learnable, LearnedTarget, Steps
-from budsim.services.training.metrics import metrics_of
+from budsim.services.training.folds import Fold, Held, folds
+from budsim.services.training.intervals import batch_widths_of, misses_of, widened, widths_of
+from budsim.services.training.learn import Learnable, LearnedTarget, Steps, learned
+from budsim.services.training.metrics import judged, metrics_of
 from budsim.services.training.rows import Table
-from budsim.services.training.settings import TARGETS, Settings
+from budsim.services.training.settings import TARGETS, Settings, Way
+from budsim.services.training.tune import tuned
 
 # Pairs that are served though little or nothing of them was measured: they lean on physics and say so
 ALWAYS: Final = tuple(Pair(engine="vllm", device_type=each) for each in (DeviceType.CUDA, DeviceType.ROCM, DeviceType.HPU, DeviceType.CPU))
 
 
-def cross_validated(
-    rows: Learnable, whole: Mapping[str, LearnedTarget], settings: Settings, physics_of: Callable[[Fold], Learnable], said: Steps
-) -> list[Held]:
-    """Return the predictions of every fold, physics and all refitted without it where `physics_of` does so."""
-    listed = list(folds(rows.table))
-    found = []
-    for index, fold in enumerate(listed):
-        found.append(held_out(fold, physics_of(fold), whole, settings))
-        said(f"held out: {fold.split} {fold.name}", index + 1, len(listed))
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What came of one training.
+
+    Attributes:
+        rows: What it was trained on; `settings` what was tried.
+        whole: What all rows teach, in the ways that did best.
+        held: Predictions of the closed loops of every fold; `batches` of its static batches.
+    """
+
+    rows: Learnable
+    settings: Settings
+    whole: Mapping[str, LearnedTarget]
+    held: Sequence[Held]
+    batches: Sequence[Held]
+
+    @property
+    def ways(self) -> Mapping[str, Way]:
+        """How each target is told."""
+        return {name: each.way for name, each in self.whole.items()}
+
+
+def trained(rows: Learnable, settings: Settings, physics_of: Callable[[Fold], Learnable], said: Steps) -> Training:
+    """Return what all rows teach, in the ways that do best on folds, and what each fold is told by what never saw it."""
+    tried = tuned(rows, settings, physics_of, list(folds(rows.table)), said)
+    return Training(
+        rows=rows,
+        settings=settings,
+        whole=learned(rows, tried.ways(), settings, said),
+        held=list(tried.held()),
+        batches=list(tried.held_batches()),
+    )
 
 
 def lineage_of(rows: Learnable, settings: Settings, *, date: str, constants: str) -> Lineage:
@@ -68,18 +92,20 @@ def chosen(pairs: Sequence[Pair], engine: str | None, device_type: DeviceType | 
     return found
 
 
-def files_of(
-    pairs: Sequence[Pair], rows: Learnable, held: Sequence[Held], whole: Mapping[str, LearnedTarget], settings: Settings, lineage: Lineage
-) -> dict[str, bytes]:
+def files_of(pairs: Sequence[Pair], training: Training, lineage: Lineage) -> dict[str, bytes]:
     """Return the contents of every file of the set, by path below its folder."""
-    models = _model_files(whole)
+    models, table = _model_files(training.whole), training.rows.table
     digests = {name: sha256(content).hexdigest() for name, content in models.items()}
-    widths = stored_widths(widths_of(rows.table, held))
+    splits = judged(table, training.held, pairs_of(table))
+    misses, batches = misses_of(table, training.held), batch_widths_of(misses_of(table, training.batches))
+    pooled = widths_of(misses)
     found: dict[str, bytes] = {}
     for pair in pairs:
+        own = misses.under(np.array([pair.holds(table.rows[index]) for index in misses.index], dtype=np.bool_))
+        widths = stored_widths({**widened(pooled, own), **batches})
         intervals: dict[str, Any] = {"covered": 0.9, "by": "likeness of the nearest measured run", "widths": widths}
-        extra = {"sha256": digests, "intervals": intervals, "metrics": metrics_of(rows.table, held, pair)}
-        card = card_of(pair, rows.table, settings, lineage, extra)
+        extra = {"sha256": digests, "intervals": intervals, "metrics": metrics_of(table, splits, pair)}
+        card = card_of(pair, table, training.settings, lineage, training.ways, extra)
         folder = f"{pair.engine}/{pair.device_type}"
         found |= {f"{folder}/{name}": content for name, content in models.items()}
         found[f"{folder}/card.json"] = (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode()

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from budsim.core.predictors.features import FEATURES
-from budsim.core.predictors.likeness import COLUMNS, SHARED, Kernel, covariance, identity
+from budsim.core.predictors.likeness import COLUMNS, SHARED, Kernel, covariances, identity
 from budsim.core.predictors.neighbours import Neighbours
 from budsim.core.predictors.widths import Widths
 
-KERNEL = Kernel(shared=dict.fromkeys(SHARED, 0.01), local=0.02, noise=0.001, far=(2.0,) * 9, near=(0.5,) * 9, release=3.0)
+KERNEL = Kernel(
+    shared=dict.fromkeys(SHARED, 0.01), local=0.02, noise=0.001, far=(2.0,) * 9, near=(0.5,) * 9, release=3.0, fade_model=0.0, fade_run=0.0
+)
 
 
 def features(**values: float) -> np.ndarray:
@@ -75,7 +77,8 @@ def test_what_many_runs_tell_is_the_sum_over_all_of_them_and_the_nearest_is_the_
     near, drawn = many_runs(), np.random.default_rng(2)
     asked = np.concatenate([drawn_features(drawn) for _ in range(100)])
     mean, nearness = near.told(asked)
-    common = covariance(asked[:, COLUMNS], near.points, near.kernel)
+    found = identity(asked[:, COLUMNS], near.points, near.kernel)
+    common = sum(covariances(found, asked[:, COLUMNS], near.points, near.kernel))
     assert mean == pytest.approx(common @ near.weights, rel=1e-6, abs=1e-6)  # less what is next to unrelated
     assert nearness == pytest.approx(common.max(axis=1) / near.kernel.variance)
 
@@ -88,6 +91,17 @@ def test_candidates_are_told_the_same_to_the_bit_in_any_batch():
         some = drawn.permutation(len(asked))[: drawn.integers(1, 60)]
         told = np.stack(replace(near).told(asked[some]))  # a copy remembers nothing of the batch before
         assert told.tobytes() == together[:, some].tobytes()
+
+
+def test_what_runs_tell_is_believed_the_less_the_newer_the_model_is():
+    fading = replace(KERNEL, fade_model=4.0, fade_run=2.0)
+    new = features(layers=4.0)  # e^-½ of the model's likeness, one step of 0.5 away
+    plain, careful = (replace(one_run(), kernel=kernel).told(new)[0][0] for kernel in (KERNEL, fading))
+    like = np.exp(-0.5)
+    anyhow, model = 4 * 0.01, (4 * 0.01 + 0.02) * like  # four kinds know no model, four and what is local do
+    assert plain == pytest.approx(anyhow + model)
+    assert careful == pytest.approx(anyhow * like**2 + model * like**4)
+    assert replace(one_run(), kernel=fading).told(features())[0][0] == pytest.approx(one_run().told(features())[0][0])
 
 
 def test_runs_that_tell_too_little_count_as_none():
