@@ -8,7 +8,7 @@ from budsim.core.predictors.likeness import Kernel
 from budsim.services.training.boost import Trees
 
 TARGETS: Final = ("ttft", "tpot")
-# Starting points. Largest likelihood of the errors of 500 closed-loop runs under each kernel, in variances of logarithms and in e-folds or bits / 4:
+# Starting points. Largest likelihood of the errors of 500 closed-loop runs, in variances of logarithms and in e-folds or bits / 4:
 # TTFT varies with the engine's release more than with anything else, TPOT with device, release and model alike.
 KERNELS: Final[Mapping[str, Kernel]] = {
     "ttft": Kernel(
