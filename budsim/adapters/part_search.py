@@ -1,7 +1,7 @@
 """The search of one part with the model sets on disk, callable in a process of the pool."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,14 +24,20 @@ MOST_S: Final = 5.0  # the last resort: what ends a search is its budget of eval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSearch:
-    """Searches parts; it travels to the pool's processes as the folders alone, and each process loads them once."""
+    """Searches parts; it travels to the pool's processes as the folders alone, and each process loads them once.
+
+    Attributes:
+        folders: Where model sets lie.
+        clock: Tells how late it is. [s]
+    """
 
     folders: SetFolders
+    clock: Callable[[], float] = time.monotonic
 
     def __call__(self, task: SearchTask) -> PartResult:
         """Return what is found for a part."""
-        ends_s = time.monotonic() + MOST_S
-        return search(task, _predictors(self.folders), _memory(), watch=Watch(is_late=lambda: time.monotonic() > ends_s))
+        ends_s = self.clock() + MOST_S
+        return search(task, _predictors(self.folders), _memory(), watch=Watch(is_late=lambda: self.clock() > ends_s))
 
     def search_users(self, task: SearchTask, users: Sequence[int]) -> tuple[PartResult, ...]:
         """Return what is found for a part at each number of users, from one batch."""

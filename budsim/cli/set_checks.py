@@ -29,6 +29,18 @@ def _check(name: str, folder: Path, *, variable: str, named: bool) -> Check:
         return Check(check=name, state=State.WRONG if named else State.ABSENT, found=found)
     loaded = load_model_set(folder)
     pairs = ", ".join(sorted(f"{engine}/{device}" for engine, device in loaded.models)) or "none"
-    if loaded.problems:
-        return wrong(name, f"{loaded.version}: {'; '.join(loaded.problems)}. Usable: {pairs}; the heuristic answers for the rest")
+    problems = (*_mixed(folder), *loaded.problems)
+    if problems:
+        return wrong(name, f"{loaded.version}: {'; '.join(problems)}. Usable: {pairs}; the heuristic answers for the rest")
     return good(name, f"{loaded.version}: {pairs} in {folder}")
+
+
+def _mixed(folder: Path) -> Iterator[str]:
+    """Yield that the cards of a set name several versions: a request can choose none of them."""
+    pairs: dict[str, list[str]] = {}
+    for card in cards_of(folder):
+        if version := card.content.get("version"):
+            pairs.setdefault(str(version), []).append(f"{card.engine}/{card.device_type}")
+    if len(pairs) > 1:
+        named = " and ".join(f"{version} ({', '.join(pairs[version])})" for version in sorted(pairs))
+        yield f"cards of {named} stand in {folder}, which was changed in part: put one whole set there and start the workers again"

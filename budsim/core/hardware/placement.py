@@ -25,10 +25,44 @@ class ReplicaPlacement:
     stages: tuple[StagePlacement, ...]
 
 
-def place(group: HardwareGroup, *, tensor_parallel: int, pipeline_parallel: int, replicas: int) -> tuple[ReplicaPlacement, ...]:
-    """Return where so many replicas stand.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """Replicas that stand on one node each, one after the other on its devices."""
 
-    Each goes to the node it fills best; one that no node holds alone takes the roomiest nodes first, to cross few of them.
+    share: NodeShare
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """Replicas of one shape on the nodes of a group.
+
+    Attributes:
+        whole: Nodes and how many replicas each holds alone, in the order they are filled.
+        crossing: Those after them, that no node holds alone.
+    """
+
+    whole: tuple[Filling, ...]
+    crossing: tuple[ReplicaPlacement, ...]
+
+
+def place(group: HardwareGroup, *, tensor_parallel: int, pipeline_parallel: int, replicas: int) -> tuple[ReplicaPlacement, ...]:
+    """Return where so many replicas stand, stage by stage; arguments and errors as of `pack`."""
+    packing = pack(group, tensor_parallel=tensor_parallel, pipeline_parallel=pipeline_parallel, replicas=replicas)
+    rooms = ((_Room(filling.share), filling.replicas) for filling in packing.whole)
+    whole = (
+        ReplicaPlacement(stages=tuple(room.take(tensor_parallel) for _ in range(pipeline_parallel)))
+        for room, held in rooms
+        for _ in range(held)
+    )
+    return (*whole, *packing.crossing)
+
+
+def pack(group: HardwareGroup, *, tensor_parallel: int, pipeline_parallel: int, replicas: int) -> Packing:
+    """Return which nodes hold so many replicas.
+
+    Each goes to the node it fills best; one that no node holds alone takes the roomiest nodes first, to cross few of them. A node that
+    took one is the tightest for the next as long as it holds it, so nodes are filled one after the other, the smallest first.
 
     Args:
         group: Free devices by node.
@@ -47,16 +81,33 @@ def place(group: HardwareGroup, *, tensor_parallel: int, pipeline_parallel: int,
             param="replicas",
             remedy=f"Ask for at most {held}." if held else "Choose a layout that the nodes carry.",
         )
-    rooms = _Rooms(group.nodes)
-    return tuple(_place_one(rooms, tensor_parallel, pipeline_parallel) for _ in range(replicas))
+    width = tensor_parallel * pipeline_parallel
+    whole = _filled(group, width, replicas)
+    left = replicas - sum(filling.replicas for filling in whole)
+    if not left:
+        return Packing(whole=whole, crossing=())
+    rooms = _Rooms(group.nodes, width)
+    return Packing(whole=whole, crossing=tuple(_place_one(rooms, tensor_parallel, pipeline_parallel) for _ in range(left)))
+
+
+def _filled(group: HardwareGroup, width: int, replicas: int) -> tuple[Filling, ...]:
+    """Return the nodes that hold replicas of so many devices alone, the smallest first, until all replicas stand."""
+    filled: list[Filling] = []
+    for share in sorted((share for share in group.nodes if share.devices >= width), key=lambda share: share.devices):
+        if replicas <= 0:
+            break
+        here = min(replicas, share.devices // width)
+        filled.append(Filling(share=share, replicas=here))
+        replicas -= here
+    return tuple(filled)
 
 
 class _Room:
     """What is left of one node while replicas are placed."""
 
-    def __init__(self, share: NodeShare) -> None:
+    def __init__(self, share: NodeShare, *, taken: int = 0) -> None:
         self._share = share
-        self.free = share.devices
+        self.free = share.devices - taken
 
     def take(self, devices: int) -> StagePlacement:
         first = self._share.devices - self.free
@@ -70,10 +121,11 @@ class _Room:
 
 
 class _Rooms:
-    """The nodes by what is left of them, so that finding one takes as long as there are sizes, not nodes."""
+    """Nodes by what is left of them, so that finding one takes as long as there are sizes, not nodes."""
 
-    def __init__(self, shares: tuple[NodeShare, ...]) -> None:
-        self._rooms = [_Room(share) for share in shares]
+    def __init__(self, shares: tuple[NodeShare, ...], width: int) -> None:
+        """Take the nodes filled with as many replicas of `width` devices as each holds alone."""
+        self._rooms = [_Room(share, taken=share.devices // width * width) for share in shares]
         self._left: dict[int, list[int]] = {}
         for index, room in enumerate(self._rooms):
             self._left.setdefault(room.free, []).append(index)

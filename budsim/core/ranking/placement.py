@@ -1,21 +1,37 @@
 """Replicas on the real nodes."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 
-from budsim.core.hardware.placement import ReplicaPlacement, place
+from budsim.core.hardware.placement import Filling, ReplicaPlacement, pack
 from budsim.core.ranking.recommendation import PlacedDevices, PlacedReplica, RankedConfiguration
 
 
 def placed(ranked: RankedConfiguration) -> RankedConfiguration:
-    """Return a configuration with its replicas on the nodes of its group."""
+    """Return a configuration with its replicas on the nodes of its group; replicas on unnamed devices of one node are one value."""
     candidate = ranked.configuration.candidate
-    replicas = place(
+    packing = pack(
         ranked.part.group,
         tensor_parallel=candidate.tensor_parallel,
         pipeline_parallel=candidate.pipeline_parallel,
         replicas=ranked.replicas,
     )
-    return replace(ranked, placement=tuple(_by_node(replica) for replica in replicas))
+    width = candidate.tensor_parallel * candidate.pipeline_parallel
+    whole = chain.from_iterable(_on_one_node(filling, width) for filling in packing.whole)
+    return replace(ranked, placement=(*whole, *map(_by_node, packing.crossing)))
+
+
+def _on_one_node(filling: Filling, width: int) -> Iterator[PlacedReplica]:
+    """Yield the replicas of one node, of so many devices each."""
+    share = filling.share
+    if not share.device_ids:
+        unnamed = PlacedDevices(node_id=share.node_id, node_name=share.node_name, devices=width)
+        yield from (PlacedReplica(nodes=(unnamed,)),) * filling.replicas
+        return
+    for first in range(0, filling.replicas * width, width):
+        ids = share.device_ids[first : first + width]
+        yield PlacedReplica(nodes=(PlacedDevices(node_id=share.node_id, node_name=share.node_name, devices=width, device_ids=ids),))
 
 
 def _by_node(replica: ReplicaPlacement) -> PlacedReplica:

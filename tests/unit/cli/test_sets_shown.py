@@ -48,6 +48,24 @@ def test_a_broken_model_is_wrong_with_its_reason_and_names_what_can_still_be_use
     assert "vllm/cuda" not in usable
 
 
+def test_a_set_whose_cards_are_of_two_versions_is_wrong_and_names_who_has_which(checks, tmp_path: Path) -> None:
+    folder = copied_set(tmp_path / "set", version="7")
+    card = folder / "sglang" / "rocm" / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text(encoding="utf-8")) | {"version": "8"}), encoding="utf-8")
+    check = checks(PRETRAINED_MODELS_DIR=folder)["model set"]
+    assert check.state is State.WRONG
+    assert "vllm/rocm) and 8 (sglang/rocm)" in check.found
+    assert "start the workers again" in check.found
+
+
+def test_a_set_with_a_card_that_cannot_be_read_beside_others_is_wrong(checks, tmp_path: Path) -> None:
+    folder = copied_set(tmp_path / "set", version="7")
+    (folder / "vllm" / "cuda" / "card.json").write_text("{", encoding="utf-8")
+    check = checks(PRETRAINED_MODELS_DIR=folder)["model set"]
+    assert check.state is State.WRONG
+    assert "vllm/cuda: " in check.found
+
+
 def test_a_folder_without_models_is_wrong_only_where_it_was_named(checks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks(PRETRAINED_MODELS_DIR=tmp_path)["model set"].state is State.WRONG
     monkeypatch.delenv("BUDSIM_PRETRAINED_MODELS_DIR")
