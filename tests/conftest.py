@@ -1,5 +1,6 @@
 """Fixtures of all tests: real servers once per run, a topic prefix and a database per test."""
 
+import gc
 import os
 import shutil
 import signal
@@ -31,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("shared_data"):
                 item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: garbage collections need not look at it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
