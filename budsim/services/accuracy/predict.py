@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from budsim.core.engines.candidates import Candidates, FloatArray
 from budsim.core.errors import BudSimError
 from budsim.core.predictors.protocol import Interval, Predictions, Predictor
+from budsim.services.accuracy.floor import is_below_floor
 from budsim.services.accuracy.rows import MeasuredRow
 from budsim.services.accuracy.runs import Models, Run, as_status, run_of
 
@@ -34,12 +35,17 @@ class Predicted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One row with its status: `ok` and a prediction, or the reason why there is none."""
+    """One row with its status: `ok` and a prediction, or the reason why there is none.
+
+    Attributes:
+        below_floor: Whether it was measured to be faster than its devices can read the weights.
+    """
 
     row: MeasuredRow
     status: str
     kind: str = "unknown"
     predicted: Predicted | None = None
+    below_floor: bool = False
 
 
 def predict_rows(rows: Sequence[MeasuredRow], models: Models, predictor: Predictor) -> list[Outcome]:
@@ -59,7 +65,7 @@ def _outcome(row: MeasuredRow, models: Models, predictor: Predictor) -> Outcome:
         predictions = predictor.predict(run.scenario, Candidates.from_rows([run.candidate]))
     except BudSimError as error:
         return Outcome(row=row, status=as_status(error))
-    return Outcome(row=row, status=OK, kind=_kind(run), predicted=_predicted(predictions))
+    return Outcome(row=row, status=OK, kind=_kind(run), predicted=_predicted(predictions), below_floor=is_below_floor(row, run))
 
 
 def _kind(run: Run) -> str:

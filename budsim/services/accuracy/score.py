@@ -67,11 +67,15 @@ def accuracy_of(outcomes: Sequence[Outcome]) -> Accuracy:
     """Return the scores of all groups, and the reasons of rows without a prediction."""
     predicted = [outcome for outcome in outcomes if outcome.predicted is not None]
     labels = [_labels(outcome) for outcome in predicted]
+    impossible = [outcome for outcome in predicted if outcome.below_floor]
     groups = [
         Group(name=name, scores=scores_of([outcome for outcome, each in zip(predicted, labels, strict=True) if name in each]))
         for place in range(len(_LABELS))
         for name in sorted({each[place] for each in labels})
     ]
+    if impossible:  # of a mean error they may be most
+        sound = [outcome for outcome in predicted if not outcome.below_floor]
+        groups += [Group(name=BELOW_FLOOR, scores=scores_of(impossible)), Group(name=ABOVE_FLOOR, scores=scores_of(sound))]
     reasons = [outcome.status for outcome in outcomes if outcome.predicted is None]
     return Accuracy(
         rows=len(outcomes),
@@ -81,6 +85,8 @@ def accuracy_of(outcomes: Sequence[Outcome]) -> Accuracy:
     )
 
 
+BELOW_FLOOR = "faster than the weights can be read"
+ABOVE_FLOOR = "all but those"
 _LABELS = ("all", "mode", "engine and device type", "kind")
 
 

@@ -17,6 +17,7 @@ from budsim.core.latency.scheduler import demand_of, running_slots
 from budsim.core.latency.static_batch import static_batch
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.services.accuracy.capacity import MemoryOfWhatRan
+from budsim.services.accuracy.floor import is_below_floor
 from budsim.services.accuracy.rows import MeasuredRow, RowMode
 from budsim.services.accuracy.runs import Models, Run, run_of
 from budsim.services.calibration.design import log_values_of
@@ -54,7 +55,8 @@ def observations(rows: Iterable[MeasuredRow], models: Models, kernels: Mapping[s
 def offline_observations(rows: Iterable[MeasuredRow], models: Models, kernels: Mapping[str, KernelShares], fit: Fit) -> Observations | None:
     """Return the static batches that can be predicted, in columns, on what closed loops already tell; None without any.
 
-    CPUs are left out, for their constants are stated and not fitted.
+    CPUs are left out, for their constants are stated and not fitted; and rows that were answered before the weights can be read for every
+    token they state, for these decoded fewer.
 
     Args:
         rows: What was measured.
@@ -63,12 +65,16 @@ def offline_observations(rows: Iterable[MeasuredRow], models: Models, kernels: M
         fit: Constants of closed loops.
     """
     found = [(row, run) for row in rows if is_offline(row) and (run := _run(row, models)) is not None]
-    known = [(row, run) for row, run in found if run.scenario.device.device_type is not DeviceType.CPU]
+    known = [(row, run) for row, run in found if _teaches(row, run)]
     if not known:
         return None
     observed = _observed(known, kernels, [_batch_demand(run) for _, run in known], [_offline_keys(run) for _, run in known])
     told = log_values_of(fit.design, fit.theta, [_keys(run) for _, run in known])
     return replace(observed, latencies=static_batch, known=told)
+
+
+def _teaches(row: MeasuredRow, run: Run) -> bool:
+    return run.scenario.device.device_type is not DeviceType.CPU and not is_below_floor(row, run)
 
 
 def _observed(

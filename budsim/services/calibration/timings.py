@@ -17,6 +17,7 @@ MIN_PROMPT_TOKENS: Final = 128
 NVFP4_BYTES: Final = 0.5625  # 4 bits and an 8-bit scale in 16
 LANES: Final[Mapping[str, tuple[str, float]]] = {"bfloat16": ("gemm_16", 2.0), "fp8": ("gemm_8", 1.0), "nvfp4": ("gemm_4", NVFP4_BYTES)}
 REDUCED_BYTES: Final = 2.0  # sizes count 16-bit values: as bytes NCCL would reach 215 of the 450 GB/s it is known to reach on eight H100
+HOST_LINK_BYTES_PER_S: Final = 64e9  # PCIe 5, the fastest link through a host
 # files of a folder of timings, and how a row of each is read
 FILES: Final = ("gemm", "context_attention", "generation_attention", "custom_allreduce", "nccl")
 
@@ -43,9 +44,18 @@ def _points(name: str, rows: Iterable[Row]) -> Iterator[tuple[str, str, Point]]:
     reader = _READERS[name]
     for row in rows:
         device = SYSTEMS.get(row["system"])
-        found = reader(row) if device else None
+        found = reader(row) if device and not _crosses_host(row, device) else None
         if device and found:
             yield device, *found
+
+
+def _crosses_host(row: Row, device: str) -> bool:
+    """Return whether a collective runs over more than a pair of devices that have no link of their own.
+
+    Such a group measures the bridges and sockets of the one host it was timed on, not what a collective reaches of the link.
+    """
+    is_hosted = catalogue()[device].intra_node.bandwidth_bytes_per_s <= HOST_LINK_BYTES_PER_S
+    return is_hosted and float(row.get("num_gpus") or 1) > 2
 
 
 def _gemm(row: Row) -> tuple[str, Point] | None:
