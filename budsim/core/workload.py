@@ -29,6 +29,7 @@ class Workload:
         mode: How requests come to one replica; a deployment's rate is turned into users before.
         requests_per_user: Length of the run that a mean is taken over: the first of them all begin at once.
         requests: Length of an open-loop run; None when it does not end.
+        cached_share: Share of a prompt, from its start, that a prefix cache already holds where the candidate has one on.
     """
 
     input_tokens: int
@@ -39,6 +40,7 @@ class Workload:
     mode: LoadMode = LoadMode.CLOSED_LOOP
     requests_per_user: float = BENCHMARK_ROUNDS
     requests: float | None = None
+    cached_share: float = 0.0
 
     @property
     def sequence_tokens(self) -> int:

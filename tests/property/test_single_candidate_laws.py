@@ -55,6 +55,7 @@ def scenarios(draw):
         concurrency=8,
         request_rate_per_s=draw(st.floats(0.01, 1000.0)) if mode is LoadMode.OPEN_LOOP else None,
         mode=mode,
+        cached_share=draw(st.sampled_from([0.0, 0.3, 0.9])),
     )
     kind, version = draw(st.sampled_from(RELEASES))
     where = scenario(model=model, on=draw(st.sampled_from(DEVICES)), engine=kind)

@@ -95,31 +95,49 @@ def decode_attention_work(model: ModelSpec, candidates: Rows, *, sequences: Figu
     flop: Figure = shape.state_flop
     for reach in shape.decode:
         flop = flop + FLOP_PER_WEIGHT * reach.width * _windowed(reach.window, context)
-    cache = kv_bytes_per_sequence(
-        model, tokens=context, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes
-    )
+    cache = _cache_bytes(model, candidates, context)
     written = shape.state_write_bytes / candidates.tensor_parallel
     return Work(flop=sequences * flop / candidates.tensor_parallel, moved_bytes=sequences * (cache + written))
 
 
-def prefill_attention_work(model: ModelSpec, candidates: Rows, *, prompt: Figure, chunks: Figure) -> Work:
+def prefill_attention_work(model: ModelSpec, candidates: Rows, *, prompt: Figure, chunks: Figure, cached: Figure = 0.0) -> Work:
     """Return the attention of one prompt: causal, half the square; an encoder's whole square; a window's band where there is one.
 
-    Each chunk reads the cache of the chunks before it, (chunks − 1)/2 of it on average.
+    Each chunk reads the cache of the chunks before it, (chunks − 1)/2 of it on average, and all that a prefix cache held.
 
     Source:
-        PHYSICS 3: 4·n_q·d·I²/2 a layer.
+        PHYSICS 3 and 13: 4·n_q·d·(I²/2 + I·S_cached) a layer.
     """
     shape = shape_of(model)
     flop: Figure = prompt * shape.state_flop
+    whole = prompt + cached
     for reach in shape.prefill:
-        back = _windowed(reach.window, prompt)
-        pairs = prompt * back - shape.masked_share * back * back
+        pairs = _pairs(reach.window, whole, masked=shape.masked_share)
+        if not _is_nothing(cached):
+            pairs = pairs - _pairs(reach.window, cached, masked=shape.masked_share)
         flop = flop + FLOP_PER_WEIGHT * reach.width * pairs
-    cache = kv_bytes_per_sequence(
-        model, tokens=prompt, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes
+    cache = _cache_bytes(model, candidates, whole)
+    moved = cache * (chunks + 1.0) / 2.0
+    if not _is_nothing(cached):
+        held = _cache_bytes(model, candidates, cached) - _cache_bytes(model, candidates, 0.0)  # states are no tokens
+        moved = moved + held * (chunks - 1.0) / 2.0
+    return Work(flop=flop / candidates.tensor_parallel, moved_bytes=moved)
+
+
+def _is_nothing(cached: Figure) -> bool:
+    return isinstance(cached, float) and cached == 0.0
+
+
+def _cache_bytes(model: ModelSpec, candidates: Rows, tokens: Figure) -> Figure:
+    return kv_bytes_per_sequence(
+        model, tokens=tokens, tensor_parallel=candidates.tensor_parallel, bytes_per_value=candidates.kv_width_bytes
     )
-    return Work(flop=flop / candidates.tensor_parallel, moved_bytes=cache * (chunks + 1.0) / 2.0)
+
+
+def _pairs(window: int | None, tokens: Figure, *, masked: float) -> Figure:
+    """Return the query-key pairs of the first `tokens` of a sequence."""
+    back = _windowed(window, tokens)
+    return tokens * back - masked * back * back
 
 
 def _heaviest(candidates: Rows, touched: Figure, *, experts: int) -> Figure:

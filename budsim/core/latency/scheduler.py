@@ -12,7 +12,7 @@ from budsim.core.latency.steps import decode_demand, peaks_of, prompt_demand
 from budsim.core.latency.timing import StepTime, attention_s, decode_time, dispatch_s, prompt_time
 from budsim.core.memory.plan import MemoryPlan
 from budsim.core.memory.stages import stage_share
-from budsim.core.model.kv_cache import kv_bytes_per_sequence
+from budsim.core.model.kv_cache import keeps_cache, kv_bytes_per_sequence
 from budsim.core.values import light_value
 from budsim.core.workload import LoadMode
 
@@ -75,8 +75,9 @@ def demand_of(scenario: Scenario, candidates: Rows, *, users: Figure, slots: Fig
     Source:
         PHYSICS 8 and 12: B = min(C, max_num_seqs, KV capacity).
     """
-    workload, prompt = scenario.workload, float(scenario.workload.input_tokens)
-    whole = prompt_demand(scenario, candidates, prompt=prompt)
+    workload, cached = scenario.workload, cached_tokens(scenario, candidates)
+    prompt = float(workload.input_tokens) - cached
+    whole = prompt_demand(scenario, candidates, prompt=prompt, cached=cached)
     part = maximum(1.0, minimum(users, slots) / candidates.pipeline_parallel)
     return Demand(
         peaks=peaks_of(scenario),
@@ -91,6 +92,22 @@ def demand_of(scenario: Scenario, candidates: Rows, *, users: Figure, slots: Fig
         output_tokens=float(workload.output_tokens),
         rounds=float(workload.requests_per_user),
     )
+
+
+def cached_tokens(scenario: Scenario, candidates: Rows) -> Figure:
+    """Return the tokens of a prompt that need not be computed, for a prefix cache holds them. [tokens]
+
+    Whole blocks are shared, and a prompt's last token is always computed, for its successor is sampled from it. A prefix that requests
+    share is held by those that run, so it is not evicted while there is a load.
+
+    Source:
+        PHYSICS 13; vLLM's block pool looks up at most the prompt's tokens but one, in whole blocks.
+    """
+    share, prompt = scenario.workload.cached_share, float(scenario.workload.input_tokens)
+    if share <= 0.0 or not keeps_cache(scenario.model):
+        return 0.0
+    block = maximum(1.0, candidates.block_size)
+    return where(candidates.prefix_caching, rounded_down(min(share * prompt, prompt - 1.0) / block) * block, 0.0)
 
 
 def _crowd(scenario: Scenario, candidates: Rows, *, users: Figure, slots: Figure) -> Figure:

@@ -70,16 +70,17 @@ def decode_demand(scenario: Scenario, candidates: Rows, *, sequences: Figure, co
     )
 
 
-def prompt_demand(scenario: Scenario, candidates: Rows, *, prompt: Figure) -> StepDemand:
+def prompt_demand(scenario: Scenario, candidates: Rows, *, prompt: Figure, cached: Figure = 0.0) -> StepDemand:
     """Return the demand of one prompt run alone, its chunks' repeated weight reads included.
 
     Args:
         scenario: Model and device.
         candidates: One, or columns of them.
-        prompt: Length of the prompt. [tokens]
+        prompt: Tokens of the prompt that are computed. [tokens]
+        cached: Tokens before them that a prefix cache holds: only attention meets them. [tokens]
 
     Source:
-        PHYSICS 1–4, 7.
+        PHYSICS 1–4, 7, 13.
     """
     model = scenario.model
     chunks = prompt_chunks(candidates, prompt)
@@ -90,7 +91,7 @@ def prompt_demand(scenario: Scenario, candidates: Rows, *, prompt: Figure) -> St
         dense=dense_work(model, candidates, each).times(chunks),
         experts=expert_work(model, candidates, each).times(chunks),
         head=head_work(model, candidates, 1.0) if shape_of(model).samples else NO_WORK,
-        attention=prefill_attention_work(model, candidates, prompt=prompt, chunks=chunks),
+        attention=prefill_attention_work(model, candidates, prompt=prompt, chunks=chunks, cached=cached),
         tokens=each,
         steps=chunks,
         sequences=0.0,
