@@ -33,6 +33,7 @@ from budsim.core.search.evaluate import narrow
 from budsim.core.search.exhaustive import exhaustive_search
 from budsim.core.search.fitness import order_key
 from budsim.core.search.genetic import genetic_search
+from budsim.core.search.narrowed import narrowed_search
 from budsim.core.search.part import PartResult, PartStatus, SearchTask
 from budsim.core.search.strategy import find
 from budsim.core.slo import Slo
@@ -40,29 +41,41 @@ from budsim.core.workload import Workload
 
 RESULTS = Path(__file__).parent / "results" / "search.json"
 PARTS, SEED = 300, 1
-SHARES = {Method.HEURISTIC: 1, Method.REGRESSOR: 4}  # a part of the trained models takes longer: a quarter of the parts
 LARGE_SPACE = 2_000  # candidates beyond which a population can look at a part of a space only
 TIMED_PARTS = 40
 CLUSTERS, DEVICES = 10, ("A100-SXM-80GB", "H100-SXM-80GB", "L40S-48GB")
 RESULT = TypeAdapter(PartResult)
+SLOS = {"kept": Slo(ttft_s=2.0, throughput_per_user=15.0), "out of reach": Slo(ttft_s=0.05, throughput_per_user=15.0)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One part searched both ways.
+    """One part searched in every way; figures of the genetic and of the narrowed search.
 
     Attributes:
-        regret: Relative cost of the genetic pick over the exhaustive one; infinite if it alone fails the target or an SLO.
+        regret: Relative cost of the pick over the exhaustive one; infinite if it alone fails the target or an SLO.
         shortfall: How much more it misses the SLOs by, where both miss them. [0…1]
     """
 
     space: int
+    exhaustive_ms: float
+    genetic: "Way"
+    narrowed: "Way"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One way of searching one part, held against the whole space."""
+
     evaluations: int
     generations: int
     regret: float
     shortfall: float
-    exhaustive_ms: float
-    genetic_ms: float
+    ms: float
+
+    @property
+    def is_exact(self) -> bool:
+        return self.regret == 0.0 and self.shortfall == 0.0
 
 
 def timed(work: Callable[[], PartResult]) -> tuple[PartResult, float]:
@@ -71,19 +84,17 @@ def timed(work: Callable[[], PartResult]) -> tuple[PartResult, float]:
     return result, 1e3 * (time.perf_counter() - begin)
 
 
-def compared(task: SearchTask, predictor: Predictor, memory: AnalyticMemory) -> Compared:
+def compared(task: SearchTask, predictor: Predictor, physics: Predictor, memory: AnalyticMemory) -> Compared:
     whole, exhaustive_ms = timed(lambda: exhaustive_search(task, predictor, memory))
-    found, genetic_ms = timed(lambda: genetic_search(task, predictor, memory))
+    genetic = held_against(task, whole, lambda: genetic_search(task, predictor, memory))
+    narrowed = held_against(task, whole, lambda: narrowed_search(task, predictor, memory, physics=physics))
+    return Compared(space=whole.evaluations, exhaustive_ms=exhaustive_ms, genetic=genetic, narrowed=narrowed)
+
+
+def held_against(task: SearchTask, whole: PartResult, work: Callable[[], PartResult]) -> Way:
+    found, ms = timed(work)
     regret, shortfall = regret_of(task, whole, found)
-    return Compared(
-        space=whole.evaluations,
-        evaluations=found.evaluations,
-        generations=found.generations,
-        regret=regret,
-        shortfall=shortfall,
-        exhaustive_ms=exhaustive_ms,
-        genetic_ms=genetic_ms,
-    )
+    return Way(evaluations=found.evaluations, generations=found.generations, regret=regret, shortfall=shortfall, ms=ms)
 
 
 def regret_of(task: SearchTask, whole: PartResult, found: PartResult) -> tuple[float, float]:
@@ -98,27 +109,40 @@ def regret_of(task: SearchTask, whole: PartResult, found: PartResult) -> tuple[f
     return max(0.0, pick.cost_per_million_tokens / best.cost_per_million_tokens - 1.0), shortfall
 
 
-def regrets(parts: int, predictor: Predictor, memory: AnalyticMemory) -> dict[str, float]:
-    rows = [compared(task, predictor, memory) for task in generated_tasks(parts, seed=SEED, method=predictor.method)]
+def regrets(parts: int, predictor: Predictor, physics: Predictor, memory: AnalyticMemory) -> dict[str, dict[str, float]]:
+    """Return the space, and how the genetic search and the narrowed one do in it."""
+    rows = [compared(task, predictor, physics, memory) for task in generated_tasks(parts, seed=SEED, method=predictor.method)]
     large = [row for row in rows if row.space > LARGE_SPACE]
-    return {
+    space = {
         "parts": len(rows),
         "space_median": statistics.median(row.space for row in rows),
         "space_max": max(row.space for row in rows),
-        "exact_share": _exact_share(rows),
         "parts_large": len(large),
+        "exhaustive_ms_median": round(statistics.median(row.exhaustive_ms for row in rows), 1),
+    }
+    return {
+        "space": space,
+        "genetic": _summary([row.genetic for row in rows], [row.genetic for row in large]),
+        "narrowed": _summary([row.narrowed for row in rows], [row.narrowed for row in large]),
+    }
+
+
+def _summary(rows: Sequence[Way], large: Sequence[Way]) -> dict[str, float]:
+    times = [row.ms for row in rows]
+    return {
+        "exact_share": _exact_share(rows),
         "exact_share_large": _exact_share(large),
         "regret_max": max(row.regret for row in rows),
         "shortfall_max": max(row.shortfall for row in rows),
         "generations_median": statistics.median(row.generations for row in rows),
         "evaluations_median": statistics.median(row.evaluations for row in rows),
-        "exhaustive_ms_median": round(statistics.median(row.exhaustive_ms for row in rows), 1),
-        "genetic_ms_median": round(statistics.median(row.genetic_ms for row in rows), 1),
+        "ms_median": round(statistics.median(times), 1),
+        "ms_p95": round(statistics.quantiles(times, n=20)[-1], 1),
     }
 
 
-def _exact_share(rows: Sequence[Compared]) -> float:
-    return round(sum(row.regret == 0.0 and row.shortfall == 0.0 for row in rows) / max(1, len(rows)), 4)
+def _exact_share(rows: Sequence[Way]) -> float:
+    return round(sum(row.is_exact for row in rows) / max(1, len(rows)), 4)
 
 
 def one_part(predictor: Predictor, physics: Predictor, memory: AnalyticMemory) -> dict[str, float]:
@@ -133,7 +157,7 @@ def one_part(predictor: Predictor, physics: Predictor, memory: AnalyticMemory) -
     }
 
 
-def sixty(method: Method) -> list[SearchTask]:
+def sixty(method: Method, slo: Slo) -> list[SearchTask]:
     """Return the parts of one request over ten clusters of unlike sizes, three device types and two engines."""
     model, memory = catalogue_model("meta-llama/Llama-3.1-70B-Instruct"), AnalyticMemory()
     if model is None:
@@ -143,7 +167,7 @@ def sixty(method: Method) -> list[SearchTask]:
         Place(cluster_id=f"c{number}", device=device, nodes=(8,) * (1 + number % 4)) for number in range(CLUSTERS) for device in DEVICES
     ]
     parts = [
-        part_of(place, model, engine=engine, workload=load, slo=Slo(ttft_s=2.0, throughput_per_user=15.0), method=method)
+        part_of(place, model, engine=engine, workload=load, slo=slo, method=method)
         for place in places
         for engine in (EngineKind.VLLM, EngineKind.SGLANG)
     ]
@@ -177,18 +201,18 @@ def measured(parts: int, predictors: Mapping[Method, Predictor], memory: Analyti
     found: dict[str, object] = {"machine": platform.machine(), "seed": SEED}
     for method, predictor in predictors.items():
         found[method.value] = {
-            "genetic_against_exhaustive": regrets(max(1, parts // SHARES[method]), predictor, memory),
+            **regrets(parts, predictor, predictors[Method.HEURISTIC], memory),
             "one_part": one_part(predictor, predictors[Method.HEURISTIC], memory),
             "same_seed_same_bytes": is_repeatable(predictor, memory),
         }
-    found["one_request"] = [_asked(method) for method in predictors]
+    found["one_request"] = [_asked(method, name) for method in predictors for name in SLOS]
     return found
 
 
-def _asked(method: Method) -> dict[str, object]:
-    tasks = sixty(method)
+def _asked(method: Method, slos: str) -> dict[str, object]:
+    tasks = sixty(method, SLOS[slos])
     seconds = asyncio.run(one_request(tasks))
-    return {"method": method.value, "parts": len(tasks), "processes": 2, "seconds": round(seconds, 3)}
+    return {"method": method.value, "slos": slos, "parts": len(tasks), "processes": 2, "seconds": round(seconds, 3)}
 
 
 def predictors_of(memory: AnalyticMemory) -> dict[Method, Predictor]:

@@ -84,30 +84,36 @@ def figure_lines(results: Mapping[str, Any]) -> list[str]:
     lines = ["| judged by | " + " | ".join(found) + " |", "|---" * (len(found) + 1) + "|"]
     lines += [f"| {name} | " + " | ".join(cell(result) for result in found.values()) + " |" for name, cell in _FIGURES]
     for request in results["one_request"]:
-        of = f"One request of {request['parts']} parts with the {request['method']}, on {request['processes']} processes"
+        processes, slos = request["processes"], request["slos"]
+        of = f"One request of {request['parts']} parts with the {request['method']}, SLOs {slos}, on {processes} processes"
         lines += ["", f"{of}: {request['seconds']:g} s."]
     return lines
 
 
-def _of_genetic(wording: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda result: wording.format(**result["genetic_against_exhaustive"]).replace("%", " %")
+def _of(block: str, wording: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda result: wording.format(**result[block]).replace("%", " %")
+
+
+def _way(name: str, title: str) -> tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...]:
+    """Return the rows of one way through the spaces, held against all of each."""
+    return (
+        (f"{title}: the same pick as the whole space", _of(name, "{exact_share:.1%}")),
+        (f"{title}: the same, of the spaces of more than 2,000 candidates", _of(name, "{exact_share_large:.1%}")),
+        (f"{title}: largest regret", _of(name, "{regret_max:.2%}")),
+        (f"{title}: largest additional shortfall, where every candidate misses an SLO", _of(name, "{shortfall_max:.4f}")),
+        (f"{title}: candidates predicted, median", _of(name, "{evaluations_median:,.0f}")),
+        (f"{title}: time, median / p95", _of(name, "{ms_median:g} / {ms_p95:g} ms")),
+    )
 
 
 _FIGURES: Final = (
-    ("parts", _of_genetic("{parts}")),
-    ("candidates in a space, median (largest)", _of_genetic("{space_median:,.0f} ({space_max:,})")),
-    ("the same pick as the whole space", _of_genetic("{exact_share:.1%}")),
-    ("the same, of the parts of more than 2,000 candidates", _of_genetic("{exact_share_large:.1%} of {parts_large}")),
-    ("largest regret", _of_genetic("{regret_max:.2%}")),
-    ("largest additional shortfall, where every candidate misses an SLO", _of_genetic("{shortfall_max:.4f}")),
-    ("generations, median", _of_genetic("{generations_median:g}")),
-    ("candidates predicted, median", _of_genetic("{evaluations_median:,.0f}")),
-    ("time of the whole space, median", _of_genetic("{exhaustive_ms_median:g} ms")),
-    ("time of the genetic search, median", _of_genetic("{genetic_ms_median:g} ms")),
-    (
-        "one part in the way that suits it, median / p95 / longest",
-        lambda result: "{ms_median:g} / {ms_p95:g} / {ms_max:g} ms".format(**result["one_part"]),
-    ),
+    ("parts, of them with more than 2,000 candidates", _of("space", "{parts}, {parts_large}")),
+    ("candidates in a space, median (largest)", _of("space", "{space_median:,.0f} ({space_max:,})")),
+    ("time of the whole space, median", _of("space", "{exhaustive_ms_median:g} ms")),
+    *_way("genetic", "genetic"),
+    ("genetic: generations, median", _of("genetic", "{generations_median:g}")),
+    *_way("narrowed", "narrowed"),
+    ("one part in the way that suits it, median / p95 / longest", _of("one_part", "{ms_median:g} / {ms_p95:g} / {ms_max:g} ms")),
     ("same seed, same bytes", lambda result: "yes" if result["same_seed_same_bytes"] else "no"),
 )
 
