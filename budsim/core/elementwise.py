@@ -68,7 +68,7 @@ def column(value: Figure | Truth, count: int) -> FloatArray:
 
 def columns(values: Sequence[Figure], count: int) -> list[FloatArray]:
     """Return each value as a column of `count` rows; of one row, as views of one array, for making an array is what takes time."""
-    if count > 1:
+    if count != 1:
         return [column(value, count) for value in values]
     row = _row(values)
     return [row[index : index + 1] for index in range(len(values))]
@@ -76,7 +76,7 @@ def columns(values: Sequence[Figure], count: int) -> list[FloatArray]:
 
 def table(values: Sequence[Figure], count: int) -> FloatArray:
     """Return the values as columns beside each other, shape (count, len(values))."""
-    if count > 1:
+    if count != 1:
         return np.column_stack([column(value, count) for value in values])
     return _row(values).reshape(1, len(values))
 

@@ -42,6 +42,12 @@ def test_figures_of_one_row_become_columns_of_one_row():
     assert [list(each) for each in columns([2.5, np.array([3.0, 4.0])], 2)] == [[2.5, 2.5], [3.0, 4.0]]
 
 
+def test_of_no_rows_columns_and_tables_are_empty():
+    none = np.array([])
+    assert [each.shape for each in columns([2.5, none], 0)] == [(0,), (0,)]
+    assert table([1.0, none], 0).shape == (0, 2)
+
+
 def test_figures_stand_beside_each_other_in_a_table():
     assert table([1.0, np.array([2.0])], 1).tolist() == [[1.0, 2.0]]
     assert table([1.0, np.array([2.0, 3.0])], 2).tolist() == [[1.0, 2.0], [1.0, 3.0]]

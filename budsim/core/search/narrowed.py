@@ -65,8 +65,10 @@ def narrowed_search(task: SearchTask, predictor: Predictor, memory: MemoryModel,
     asked = survey.rows[survey.first]
     told, of_told = judged(task.part, batch, asked, predictor)
     hopeful = np.setdiff1d(_hopeful(survey, told, of_told), asked)
-    found, of_found = judged(task.part, batch, hopeful, predictor)
-    result = proposed(task.part, together((told, found), np.argsort(np.concatenate((of_told, of_found)))), predictor)
+    if len(hopeful):
+        found, of_found = judged(task.part, batch, hopeful, predictor)
+        told = together((told, found), np.argsort(np.concatenate((of_told, of_found))))
+    result = proposed(task.part, told, predictor)
     return replace(result, search=SEARCH_NAME, evaluations=len(asked) + len(hopeful), excluded=batch.excluded)
 
 
@@ -99,5 +101,6 @@ def _estimates(survey: _Survey, told: Predictions, places: IntArray) -> Predicti
     """Return physics times what was told of each kind over what physics says of the same candidate; as it is where nothing was told."""
     table = figures_of(survey.physics)
     factors = np.ones((len(table), len(survey.first)))
-    factors[:, survey.of[places]] = figures_of(told) / table[:, places]
+    of_kind = table[:, places]  # 0 where a model answers with no further token
+    factors[:, survey.of[places]] = np.divide(figures_of(told), of_kind, out=np.ones_like(of_kind), where=of_kind != 0.0)
     return with_figures(survey.physics, table * factors[:, survey.of])

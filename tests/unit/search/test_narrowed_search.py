@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from budsim.core.engines.spec import EngineKind
 from budsim.core.memory.analytic import AnalyticMemory
 from budsim.core.predictors.heuristic import HeuristicPredictor
 from budsim.core.predictors.protocol import Interval, Method
@@ -77,6 +78,15 @@ def test_the_pick_is_that_of_the_whole_space_and_most_of_it_was_not_asked_for(sl
     assert found.evaluations == len(predictor.asked) == len(set(predictor.asked))
     assert found.evaluations <= 0.15 * whole.evaluations + FINALISTS + 50
     assert {item.candidate for item in (*found.configurations, *found.pareto)} <= set(predictor.asked)
+
+
+@pytest.mark.parametrize("engine", [EngineKind.LATENTBUD, EngineKind.LITELLM])
+def test_where_one_of_each_kind_is_the_whole_space_nothing_more_is_asked(engine):
+    model = {EngineKind.LATENTBUD: "BAAI/bge-m3"}.get(engine, "meta-llama/Llama-3.1-8B")
+    task, predictor = task_of(part_on("c", "H100-SXM-80GB", (8,), engine=engine, model=model)), Corrected()
+    found, whole = narrowed(task, predictor), exhaustive_search(task, Corrected(), MEMORY)
+    assert found.configurations == whole.configurations
+    assert found.evaluations == whole.evaluations == len(predictor.asked)
 
 
 def test_figures_are_those_of_the_predictor_and_not_estimates():
