@@ -30,10 +30,10 @@ from budsim.services.calibration.folds import Split, held_out
 from budsim.services.calibration.observe import is_clean, observations
 from budsim.services.training.folds import Split as TrainingSplit
 from budsim.services.training.folds import folds
-from budsim.services.training.folds import held_out as fold_held_out
-from budsim.services.training.learn import learnable, learned
+from budsim.services.training.learn import learnable
 from budsim.services.training.rows import analysed, table_of
 from budsim.services.training.settings import Settings
+from budsim.services.training.tune import tuned
 
 RESULTS = Path(__file__).parent / "results" / "decisions.json"
 TPOT_SLOS_MS = (15.0, 30.0, 50.0)
@@ -121,13 +121,11 @@ def trained(data: Path, rows: Sequence[Known]) -> Figures:
     models = models_of(_table(data / "model_shapes.csv"))
     table = table_of(_table(data / "measurements.csv"), models, MemoryOfWhatRan(AnalyticMemory()))
     known, settings = learnable(table, analysed(table, shipped_constants())), Settings(seed=1)
-    whole = learned(known, settings, lambda *_: None)
+    points = [fold for fold in folds(table) if fold.split is TrainingSplit.POINT]
     told: dict[MeasuredRow, tuple[float, float]] = {}
-    for fold in folds(table):
-        if fold.split is TrainingSplit.POINT:
-            held = fold_held_out(fold, known, whole, settings)
-            ttft_s, tpot_s = (held.analytic_s[:, :2] * np.exp(held.log_factor)).T
-            told |= {table.rows[at].row: pair for at, pair in zip(fold.scored, zip(ttft_s, tpot_s, strict=True), strict=True)}
+    for held in tuned(known, settings, lambda _: known, points, lambda *_: None).held():
+        ttft_s, tpot_s = (held.analytic_s[:, :2] * np.exp(held.log_factor)).T
+        told |= {table.rows[at].row: pair for at, pair in zip(held.fold.scored, zip(ttft_s, tpot_s, strict=True), strict=True)}
     ttft_s, tpot_s = np.array([told.get(row, (np.nan, np.nan)) for row, _, _ in rows]).T
     measured_s = np.array([row.measured.tpot_s for row, _, _ in rows], dtype=np.float64)
     low, high = np.nanquantile(measured_s / tpot_s, (0.05, 0.95))

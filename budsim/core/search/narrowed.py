@@ -24,7 +24,7 @@ from budsim.core.search.space import replicas_held_each, scenario_of
 
 SEARCH_NAME: Final = Way.NARROWED.value
 # Of 300 generated parts the best of the whole space was among the first 7 that look best; the rest is for models that differ more by knob.
-FINALISTS: Final = 256
+FINALISTS: Final = 512
 SPARE: Final = 2  # times the proposals, and the points of the front, that are looked at
 
 
