@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from budsim.core.memory.plan import MemoryModel
 from budsim.core.predictors.protocol import Predictor
 from budsim.core.search.batch import proposed
 from budsim.core.search.direct import direct_search
-from budsim.core.search.genome import GENES, Space, space_of
+from budsim.core.search.genome import GENES, Gene, Space, space_of
 from budsim.core.search.infeasible import no_layout
 from budsim.core.search.neighbours import neighbours
 from budsim.core.search.part import PartResult, PartStatus, SearchSettings, SearchTask, Way
@@ -71,7 +72,7 @@ def genetic_search(task: SearchTask, predictor: Predictor, memory: MemoryModel, 
     """Return the best that a population finds in a bounded number of evaluations; the same seed finds the same.
 
     Memory is checked for every candidate, a generation is one prediction, and no candidate is evaluated twice. A search ends when
-    `convergence` generations brought nothing better, when there is nothing new, or at `generations`.
+    `convergence` generations and one of all knobs around the best brought nothing better, when there is nothing new, or at `generations`.
 
     Args:
         task: The part, its layouts, and the blacklist entries that concern it.
@@ -110,14 +111,15 @@ def _evolved(archive: Archive, settings: SearchSettings, watch: Watch) -> tuple[
         watch.report(Generation(number=number, evaluations=archive.evaluations, best=best))
         if watch.is_late():
             return number, False
-        children = _children(toolbox, population, archive, settings)
+        settled = stale >= settings.convergence
+        children = _around(archive, settings) if settled else _children(toolbox, population, archive, settings)
         if not children:
             return number, True
         population = _survivors(toolbox, population + _evaluated(archive, children), archive, settings)
+        if settled and archive.best == best:
+            return number + 1, True
         stale = stale + 1 if archive.best == best else 0
         best = archive.best
-        if stale >= settings.convergence:
-            return number + 1, True
     return settings.generations, False
 
 
@@ -163,6 +165,21 @@ def _children(toolbox: Any, population: list[_Individual], archive: Archive, set
     if len(new) < wanted:
         new |= dict.fromkeys(archive.unseen([_random_genome(archive.space) for _ in range(wanted)]))
     return list(new)[:wanted]
+
+
+def _around(archive: Archive, settings: SearchSettings) -> list[Genome]:
+    """Return what nobody looked at around the best of each leading layout: every knob, at its load and the next ones.
+
+    One move at a time does not get there when two knobs gain only together.
+    """
+    space, ranges = archive.space, [range(archive.space.most[gene] + 1) for gene in (Gene.EXACT, Gene.STEP, Gene.CACHE)]
+    leaders = archive.leaders(max(1, _elite_size(settings)))
+    loads = [
+        (genome[Gene.LAYOUT], users)
+        for genome in leaders
+        for users in range(max(0, genome[Gene.USERS] - 1), min(space.most[Gene.USERS], genome[Gene.USERS] + 1) + 1)
+    ]
+    return archive.unseen([(*load, *knobs) for load in loads for knobs in product(*ranges)])
 
 
 def _offspring(toolbox: Any, population: list[_Individual]) -> list[Genome]:

@@ -57,6 +57,16 @@ def test_no_candidate_is_predicted_twice_and_a_generation_is_one_batch(large):
     assert len(predictor.batches) <= result.generations + 1
 
 
+def test_a_search_that_has_settled_has_looked_at_every_knob_of_its_pick(large):
+    predictor, whole = CountingPredictor(), CountingPredictor()
+    pick = genetic_search(task_of(large, convergence=1), predictor, MEMORY).configurations[0].candidate
+    exhaustive_search(task_of(large), whole, MEMORY)
+    load = (pick.tensor_parallel, pick.pipeline_parallel, pick.concurrency)
+    beside = {row for batch in whole.batches for row in batch if (row.tensor_parallel, row.pipeline_parallel, row.concurrency) == load}
+    assert len(beside) > 5
+    assert beside <= {row for batch in predictor.batches for row in batch}
+
+
 def test_the_bounds_of_a_request_are_kept(large):
     predictor = CountingPredictor()
     result = genetic_search(task_of(large, population=8, generations=3, convergence=200), predictor, MEMORY)
