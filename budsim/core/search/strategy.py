@@ -12,10 +12,10 @@ from budsim.core.search.genome import space_of
 from budsim.core.search.narrowed import narrowed_search
 from budsim.core.search.part import Algorithm, PartResult, SearchTask, Way
 
-# Candidates that one batch judges in 0.2 s on one core, by benchmarks/results/search.json
+# Candidates that one batch judges, memory and all, within about 0.2 s on one core: 4 µs each by physics, 14 by a trained model
 LARGEST_BATCH: Final[Mapping[Method, int]] = {Method.HEURISTIC: 60_000, Method.REGRESSOR: 10_000}
 WHOLE: Final = 1_000  # candidates up to which narrowing first saves a trained model next to nothing
-LARGEST_NARROWED: Final = 60_000  # candidates that physics judges in 0.1 s on one core
+LARGEST_NARROWED: Final = 60_000  # candidates that physics judges within about 0.2 s on one core
 
 
 def find(task: SearchTask, predictor: Predictor, memory: MemoryModel, *, physics: Predictor, watch: Watch | None = None) -> PartResult:

@@ -1,6 +1,6 @@
 """Errors of predictions against measurements, over any group of rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,31 +63,36 @@ class Accuracy:
     saturated: int
 
 
+BELOW_FLOOR = "faster than the weights can be read"
+ABOVE_FLOOR = "all but those"
+_LABELS = ("all", "mode", "engine and device type", "kind")
+
+
 def accuracy_of(outcomes: Sequence[Outcome]) -> Accuracy:
     """Return the scores of all groups, and the reasons of rows without a prediction."""
     predicted = [outcome for outcome in outcomes if outcome.predicted is not None]
-    labels = [_labels(outcome) for outcome in predicted]
-    impossible = [outcome for outcome in predicted if outcome.below_floor]
-    groups = [
-        Group(name=name, scores=scores_of([outcome for outcome, each in zip(predicted, labels, strict=True) if name in each]))
-        for place in range(len(_LABELS))
-        for name in sorted({each[place] for each in labels})
-    ]
-    if impossible:  # of a mean error they may be most
-        sound = [outcome for outcome in predicted if not outcome.below_floor]
-        groups += [Group(name=BELOW_FLOOR, scores=scores_of(impossible)), Group(name=ABOVE_FLOOR, scores=scores_of(sound))]
     reasons = [outcome.status for outcome in outcomes if outcome.predicted is None]
     return Accuracy(
         rows=len(outcomes),
-        groups=groups,
+        groups=[*_by_label(predicted), *_by_floor(predicted)],
         unpredicted={reason: reasons.count(reason) for reason in sorted(set(reasons), key=lambda each: (-reasons.count(each), each))},
         saturated=sum(outcome.predicted is not None and outcome.predicted.saturated for outcome in outcomes),
     )
 
 
-BELOW_FLOOR = "faster than the weights can be read"
-ABOVE_FLOOR = "all but those"
-_LABELS = ("all", "mode", "engine and device type", "kind")
+def _by_label(predicted: Sequence[Outcome]) -> Iterator[Group]:
+    labels = [_labels(outcome) for outcome in predicted]
+    for place in range(len(_LABELS)):
+        for name in sorted({each[place] for each in labels}):
+            yield Group(name=name, scores=scores_of([outcome for outcome, each in zip(predicted, labels, strict=True) if name in each]))
+
+
+def _by_floor(predicted: Sequence[Outcome]) -> Iterator[Group]:
+    """Yield the rows that no device can have run as they say, where there are any, and the others: of a mean error they may be most."""
+    impossible = [outcome for outcome in predicted if outcome.below_floor]
+    if impossible:
+        yield Group(name=BELOW_FLOOR, scores=scores_of(impossible))
+        yield Group(name=ABOVE_FLOOR, scores=scores_of([outcome for outcome in predicted if not outcome.below_floor]))
 
 
 def _labels(outcome: Outcome) -> tuple[str, str, str, str]:

@@ -6,8 +6,9 @@ import re
 import pytest
 
 from benchmarks.search_page import DECISIONS, FIGURES, PAGE, RESULTS, SPACE, block_of, decision_lines, figure_lines, space_lines
+from budsim.core.search.narrowed import FINALISTS
 from budsim.core.search.part import Algorithm, Way
-from budsim.core.search.strategy import LARGEST_BATCH
+from budsim.core.search.strategy import LARGEST_NARROWED, WHOLE
 
 TEXT = PAGE.read_text(encoding="utf-8")
 
@@ -26,4 +27,8 @@ def test_the_figures_on_the_page_are_those_measured(block, file, lines):
 def test_every_way_through_a_space_is_explained():
     assert set(re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)) == {each.value for each in Way}
     assert all(f"`{each}`" in TEXT for each in Algorithm)
-    assert LARGEST_BATCH
+
+
+@pytest.mark.parametrize("bound", [f"up to {WHOLE:,} candidates", f"the {LARGEST_NARROWED:,} candidates", f"the first {FINALISTS},"])
+def test_the_bounds_on_the_page_are_those_in_the_code(bound):
+    assert bound in TEXT
